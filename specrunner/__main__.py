@@ -1,0 +1,5 @@
+"""`python -m specrunner` is `specrunner`."""
+
+from specrunner.cli.main import run
+
+run()

@@ -1,0 +1,108 @@
+"""The entry point: the group of commands, and the only place that exits."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from specrunner import __version__
+from specrunner.core.errors import InvalidSpecs, SpecrunnerError, UsageError
+
+# Command -> module. A module loads when its command is called, so that `--help` needs none of them.
+COMMANDS: Final = {
+    "validate": "specs",
+    "schema": "specs",
+}
+SHORT: Final = {
+    "validate": "Check the spec files and report every problem at once.",
+    "schema": "Print the JSON Schemas, or write them to a folder for editors.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands load when they are called."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """In the order in which people need them."""
+        return list(COMMANDS)
+
+    def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
+        """Load the module of a command."""
+        if name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"specrunner.cli.{COMMANDS[name]}")
+        command: click.Command = getattr(module, name)
+        return command
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without loading them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, SHORT[name]) for name in COMMANDS])
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("-C", "--directory", metavar="DIR", help="Run in this spec repository instead of the current folder.")
+@click.version_option(__version__, prog_name="specrunner")
+@click.pass_context
+def main(context: click.Context, directory: str | None) -> None:
+    """Turn a git repository of YAML into running machine-learning workloads."""
+    context.obj = Path(directory).resolve() if directory else None
+
+
+def run(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with its status; no error reaches the user as a traceback."""
+    sys.exit(_guarded_status(arguments))
+
+
+def _guarded_status(arguments: list[str] | None) -> int:
+    """The status, also when specrunner itself is at fault: the trace goes to a file, words to the user."""
+    try:
+        return status_of(arguments)
+    except Exception as fault:
+        import tempfile
+        import traceback
+
+        with tempfile.NamedTemporaryFile("w", prefix="specrunner-fault-", suffix=".log", delete=False) as file:
+            traceback.print_exception(fault, file=file)
+        click.echo(f"error: specrunner itself failed: {type(fault).__name__}.", err=True)
+        click.echo(f"    This is a fault of specrunner, not of your files. The trace is in {file.name}.", err=True)
+        click.echo("    → Please report it with that file; look through it for secrets first.", err=True)
+        return 1
+
+
+def status_of(arguments: list[str] | None = None) -> int:
+    """Run the command line; the status that the process should exit with."""
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        result: Any = main.main(args=words, prog_name="specrunner", standalone_mode=False)
+    except click.ClickException as problem:
+        problem.show()
+        return UsageError.exit_code if isinstance(problem, click.UsageError) else 1
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted.", err=True)
+        return 130
+    except SpecrunnerError as problem:
+        _tell(problem, as_json="--json" in words)
+        return problem.exit_code
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has gone: nothing left to say
+        return 0
+    return result if isinstance(result, int) else 0
+
+
+def _tell(problem: SpecrunnerError, *, as_json: bool) -> None:
+    from specrunner.cli.terminal import say
+    from specrunner.report.diagnostics import diagnostic_json, diagnostic_lines, summary_line
+
+    found = list(problem.diagnostics)
+    if as_json:
+        click.echo(json.dumps({"problems": [diagnostic_json(one) for one in found]}, indent=2, ensure_ascii=False))
+        return
+    say(diagnostic_lines(found), stderr=True)
+    if isinstance(problem, InvalidSpecs):
+        say([summary_line(found)], stderr=True)

@@ -1,0 +1,72 @@
+"""Printing: styles to colours, tables, a line of what runs. Clean when piped; honours NO_COLOR."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from specrunner.core.values import Json
+from specrunner.report.lines import Line
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_STYLES = {
+    "error": "red",
+    "warning": "yellow",
+    "remedy": "cyan",
+    "dim": "dim",
+    "bold": "bold",
+    "create": "green",
+    "change": "yellow",
+    "delete": "red",
+    "run": "cyan",
+}
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console on a standard stream that neither wraps nor guesses at what to colour."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+
+def say(lines: Iterable[Line], *, stderr: bool = False) -> None:
+    """Print lines."""
+    stream = console(stderr=stderr)
+    for line in lines:
+        stream.print(line.text, style=_STYLES.get(line.style, line.style) or None)
+
+
+def say_json(value: Json) -> None:
+    """Print JSON for scripts."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> None:
+    """Print a table that keeps its columns narrow; piped, it is not cut to a terminal's width."""
+    from rich.table import Table
+    from rich.text import Text
+
+    found = Table(*columns, title=title or None, box=None, pad_edge=False, header_style="bold", title_justify="left")
+    for row in rows:
+        found.add_row(*(Text(cell) for cell in row))
+    stream = console()
+    if not stream.is_terminal:
+        stream.width = 10_000
+    stream.print(found, soft_wrap=False)
+
+
+def confirmed(question: str) -> bool:
+    """Ask on the terminal; anything but y or yes is a no."""
+    answer = click.prompt(f"{question} [y/N]", default="n", show_default=False)
+    return str(answer).strip().lower() in {"y", "yes"}
+
+
+def interactive() -> bool:
+    """Whether a person sits at both ends."""
+    return sys.stdin.isatty() and sys.stdout.isatty()

@@ -1,0 +1,82 @@
+"""The rules of an orchestration's bundle, over the list of its files.
+
+Three formulations of the entry point are in use; all hold, in this order: `main.py` at the top; else the first
+`main.py` in any subfolder; else, where there is exactly one `.py`, that file.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath
+
+MAX_ENTRIES = 20_000
+MAX_UNPACKED_BYTES = 4 * 2**30
+MAX_RATIO = 200  # unpacked to packed; DEFLATE of ordinary files stays far below
+_LONGEST_NAME = 255  # bytes of one part of a path, on every common file system
+SMALL_BYTES = 2**20  # unpacked; below that no ratio is a bomb
+
+
+def entry_point(names: Iterable[str]) -> str | None:
+    """The file a run starts with, or None where the bundle has none."""
+    scripts = sorted((PurePosixPath(name) for name in names if name.endswith(".py")), key=_walk_order)
+    mains = [path for path in scripts if path.name == "main.py"]
+    if mains:
+        return str(mains[0])
+    return str(scripts[0]) if len(scripts) == 1 else None
+
+
+def _walk_order(path: PurePosixPath) -> tuple[tuple[int, str], ...]:
+    """A sorted walk of folders sees a folder's own files before its subfolders."""
+    *folders, name = path.parts
+    return (*((1, folder) for folder in folders), (0, name))
+
+
+def requirements_file(names: Iterable[str]) -> str | None:
+    """The bundle's requirements.txt, or None. Call `problems` first: it refuses several."""
+    found = _requirements(names)
+    return found[0] if found else None
+
+
+def problems(sizes: Mapping[str, int], packed_bytes: int) -> list[str]:
+    """What is wrong with a bundle of these files (name to unpacked bytes), in words; empty if nothing is."""
+    unsafe = [name for name in sizes if not is_safe_name(name)]
+    found = [f"the name {name!r} would leave the bundle, or no file can have it" for name in unsafe]
+    found += _too_much(sizes, packed_bytes)
+    if entry_point(sizes) is None:
+        found.append(_no_entry(sizes))
+    requirements = _requirements(sizes)
+    if len(requirements) > 1:
+        found.append(f"there are {len(requirements)} requirements.txt, one is allowed: {', '.join(requirements)}")
+    return found
+
+
+def is_safe_name(name: str) -> bool:
+    """Whether unpacking this entry makes a file inside the folder it is unpacked to, and nowhere else."""
+    path = PurePosixPath(name)
+    if any(char in "\\:" or unicodedata.category(char) in {"Cc", "Cs"} for char in name):
+        return False
+    if any(part == ".." or len(part.encode()) > _LONGEST_NAME for part in path.parts):
+        return False
+    return bool(path.parts) and not path.is_absolute()
+
+
+def _too_much(sizes: Mapping[str, int], packed_bytes: int) -> list[str]:
+    total = sum(sizes.values())
+    found = []
+    if len(sizes) > MAX_ENTRIES:
+        found.append(f"it has {len(sizes):,} entries, {MAX_ENTRIES:,} are allowed")
+    if total > MAX_UNPACKED_BYTES:
+        found.append(f"it unpacks to {total:,} bytes, {MAX_UNPACKED_BYTES:,} are allowed")
+    if total > max(SMALL_BYTES, MAX_RATIO * packed_bytes):
+        found.append(f"it unpacks to {total // max(packed_bytes, 1):,} times its size, {MAX_RATIO} times is allowed")
+    return found
+
+
+def _no_entry(sizes: Mapping[str, int]) -> str:
+    scripts = sum(name.endswith(".py") for name in sizes)
+    return f"it has no main.py, and {scripts or 'no'} other .py file{'s' if scripts != 1 else ''} to start with"
+
+
+def _requirements(names: Iterable[str]) -> list[str]:
+    return sorted(name for name in names if PurePosixPath(name).name == "requirements.txt")

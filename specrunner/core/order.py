@@ -1,0 +1,111 @@
+"""Order: which step waits for which, and a sequence that respects it.
+
+Creates and changes follow references; a delete waits for whatever referred to the object. A step that starts a
+run also comes after the other steps of its workspace and of the connections attached to it, because code
+names pipelines and connections that no file connects with it; that edge only orders. What itself waits for a
+run (`dependsOn: [Task/prepare]`) is not waited for by runs of an earlier round, so that these edges never
+close a cycle. Everything is indexed first: no step looks at all the others.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from graphlib import CycleError, TopologicalSorter
+
+from specrunner.core.errors import SpecrunnerError
+from specrunner.core.keys import Key
+from specrunner.core.plan import Step
+from specrunner.core.resources import Live, LiveObject, Resource, reached_from, references_of
+
+Edges = dict[Key, set[Key]]
+
+
+def ordered(steps: Iterable[Step], resources: Mapping[Key, Resource], live: Live) -> tuple[Step, ...]:
+    """The steps with their edges filled in, each after all that it waits for; ties in order of keys.
+
+    Raises SpecrunnerError for a cycle, naming its members.
+    """
+    by_key = {step.key: step for step in steps}
+    needs = _needs(by_key, resources, live)
+    waits = _waits(by_key, resources, needs)
+    sequence = _sorted({key: needs[key] | waits[key] for key in by_key} if any(waits.values()) else needs)
+    return tuple(
+        replace(by_key[key], depends_on=tuple(sorted(needs[key])), after=tuple(sorted(waits[key]))) for key in sequence
+    )
+
+
+def _needs(steps: Mapping[Key, Step], resources: Mapping[Key, Resource], live: Live) -> Edges:
+    """What must have succeeded before each step."""
+    referring = _referring(steps, live)
+    needs: Edges = {}
+    for key, step in steps.items():
+        if step.deletes:
+            others = referring.get(key, ())
+            needs[key] = {other for other in others if steps[other].deletes or key not in _wanted(other, resources)}
+        else:
+            needs[key] = {other for other in _wanted(key, resources) if other in steps and not steps[other].deletes}
+    return needs
+
+
+def _referring(steps: Mapping[Key, Step], live: Live) -> Mapping[Key, list[Key]]:
+    """For each live object, the steps whose own live object refers to it."""
+    found: defaultdict[Key, list[Key]] = defaultdict(list)
+    for key in steps:
+        if key in live:
+            for other in _held(live[key]):
+                found[other].append(key)
+    return found
+
+
+def _held(found: LiveObject) -> tuple[Key, ...]:
+    return references_of(found.key, found.applied if found.applied is not None else found.spec)
+
+
+def _wanted(key: Key, resources: Mapping[Key, Resource]) -> tuple[Key, ...]:
+    return resources[key].references if key in resources else ()
+
+
+def _waits(steps: Mapping[Key, Step], resources: Mapping[Key, Resource], needs: Edges) -> Edges:
+    """What only comes first: for each run, the other steps of its workspace, of its round or an earlier one."""
+    rounds = _rounds(steps, needs)
+    reaching: defaultdict[str, list[Key]] = defaultdict(list)
+    for key, step in steps.items():
+        if not step.intent and not step.deletes:
+            for workspace in reached_from(key, resources[key].spec):
+                reaching[workspace].append(key)
+    return {
+        key: {other for other in reaching[key.workspace] if rounds[other] <= rounds[key]} - needs[key]
+        if step.intent
+        else set()
+        for key, step in steps.items()
+    }
+
+
+def _rounds(steps: Mapping[Key, Step], needs: Edges) -> dict[Key, int]:
+    """How many runs, one after the other, a step needs before it.
+
+    A needed step is of no later round, and of an earlier one if it is a run; a run waits for no later round.
+    Hence needs and waits together have no cycle where needs have none.
+    """
+    rounds: dict[Key, int] = {}
+    for key in _sorted(needs):
+        rounds[key] = max((rounds[other] + bool(steps[other].intent) for other in needs[key]), default=0)
+    return rounds
+
+
+def _sorted(edges: Mapping[Key, set[Key]]) -> list[Key]:
+    sorter = TopologicalSorter(edges)
+    try:
+        sorter.prepare()
+    except CycleError as problem:
+        members = " → ".join(str(key) for key in problem.args[1])
+        remedy = "Take one `dependsOn` away."
+        raise SpecrunnerError(f"These wait for one another: {members}.", remedy=remedy) from problem
+    sequence: list[Key] = []
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready())
+        sequence += ready
+        sorter.done(*ready)
+    return sequence

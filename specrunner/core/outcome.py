@@ -1,0 +1,102 @@
+"""What came of a plan: each step done, failed or skipped because of another, and the runs it started."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from specrunner.core.errors import Diagnostic
+from specrunner.core.keys import Key
+from specrunner.core.lifecycle import Reason, RunState
+from specrunner.core.plan import Plan, Step
+from specrunner.core.values import Json, JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A run as records and reports show it, from whatever target.
+
+    `sha` is that of the bundle, `environment` the identity of the environment it ran in, `log_tail` the last
+    lines of its log, redacted.
+    """
+
+    id: str
+    task: Key
+    status: RunState
+    created: datetime
+    reason: Reason | None = None
+    detail: str = ""
+    attempt: int = 1
+    exit_code: int | None = None
+    intent: str = ""
+    scheduled: datetime | None = None
+    started: datetime | None = None
+    ended: datetime | None = None
+    args: JsonObject = field(default_factory=dict)
+    results: Json = None
+    sha: str = ""
+    environment: str = ""
+    log_tail: tuple[str, ...] = ()
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it ran, or None where it has not both begun and ended."""
+        return (self.ended - self.started).total_seconds() if self.started and self.ended else None
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it ended well."""
+        return self.status is RunState.SUCCESS
+
+
+class Fate(StrEnum):
+    """What became of a step."""
+
+    DONE = "done"
+    FAILED = "failed"
+    SKIPPED = "skipped"  # something it depends on failed, was skipped, or the apply was interrupted
+    BLOCKED = "blocked"  # a safety rule forbade it
+
+
+@dataclass(frozen=True, slots=True)
+class StepOutcome:
+    """What became of one step; `because` is the step that kept it from being done."""
+
+    step: Step
+    fate: Fate
+    problem: Diagnostic | None = None
+    because: Key | None = None
+    run: RunView | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a plan; one entry per step, in the plan's order."""
+
+    plan: Plan
+    steps: tuple[StepOutcome, ...]
+    started: datetime
+    ended: datetime
+    interrupted: bool = False
+
+    def with_fate(self, fate: Fate) -> tuple[StepOutcome, ...]:
+        """The steps of one fate."""
+        return tuple(outcome for outcome in self.steps if outcome.fate is fate)
+
+    @property
+    def unsuccessful_runs(self) -> tuple[RunView, ...]:
+        """The runs that this apply started and that ended otherwise than well; one that goes on is not among them."""
+        return tuple(o.run for o in self.steps if o.run is not None and o.run.status.ended and not o.run.succeeded)
+
+    @property
+    def exit_code(self) -> int:
+        """The status of the process: 0, 1, 3, 5, 6 or 130, the gravest first."""
+        if self.interrupted:
+            return 130
+        if self.with_fate(Fate.FAILED):
+            return 5 if self.with_fate(Fate.DONE) else 1
+        if self.unsuccessful_runs:
+            return 6
+        return 3 if self.with_fate(Fate.BLOCKED) else 0

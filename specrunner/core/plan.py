@@ -1,0 +1,242 @@
+"""The plan: a small plain record that is printed, saved, hashed, approved and applied. One and the same object.
+
+Its JSON is versioned (`schemas/plan.schema.json`); a reader refuses unknown versions and unknown fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, dataclass, fields, replace
+from typing import Any, Final, TypeVar
+
+from specrunner.core.diff import SECRET, FieldChange
+from specrunner.core.errors import SpecrunnerError
+from specrunner.core.fields import Action
+from specrunner.core.keys import Key
+from specrunner.core.values import Json, JsonObject, digest
+
+VERSION: Final = 1
+_STEP_TEXTS: Final = ("blocked_by", "intent", "live", "declared")
+_AGAIN: Final = "Make the plan anew with `specrunner plan`."
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What would be done to one object, and why.
+
+    `depends_on` are steps that must succeed first; `after` only come first, whatever becomes of them.
+    `blocked_by` says in words why the step is not carried out. `intent` is set where it starts a run.
+    `live` is the fingerprint of the live object that the step was planned for, empty where there was none.
+    `declared` is the digest of all that is declared for an object to be created, which has no field changes.
+    """
+
+    key: Key
+    action: Action
+    reason: str
+    changes: tuple[FieldChange, ...] = ()
+    depends_on: tuple[Key, ...] = ()
+    after: tuple[Key, ...] = ()
+    blocked_by: str = ""
+    intent: str = ""
+    live: str = ""
+    declared: str = ""
+
+    @property
+    def creates(self) -> bool:
+        """Whether the object is not there yet."""
+        return self.action is Action.CREATE
+
+    @property
+    def deletes(self) -> bool:
+        """Whether the object is gone afterwards."""
+        return self.action is Action.DELETE
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something worth knowing about an object that needs no step, with what to type about it."""
+
+    key: Key
+    text: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Every step of one apply, in an order that respects what depends on what.
+
+    `target` is as declared, before variables; `commit` the revision of the files, empty where unknown;
+    `unchanged` counts the objects that are as declared.
+    """
+
+    project: str
+    environment: str
+    target: Json
+    steps: tuple[Step, ...]
+    notices: tuple[Notice, ...] = ()
+    unchanged: int = 0
+    commit: str = ""
+    version: int = VERSION
+
+    @property
+    def hash(self) -> str:
+        """What is approved: environment, target, and per step key, action, (path, old, new), what is created or
+        run, and whether it is blocked.
+
+        Left out: order, commit, reasons, places, live values, notices; a secret enters by its source only, and a
+        step caused by a secret's value alone not at all.
+        """
+        told = [_told(step) for step in self.steps if not _only_secret_values(step)]
+        return digest({"environment": self.environment, "target": self.target, "steps": sorted(map(digest, told))})
+
+    @property
+    def work(self) -> tuple[Step, ...]:
+        """The steps that will be carried out."""
+        return tuple(step for step in self.steps if not step.blocked_by)
+
+    @property
+    def blocked(self) -> tuple[Step, ...]:
+        """The steps that a rule forbids."""
+        return tuple(step for step in self.steps if step.blocked_by)
+
+    def counts(self) -> dict[Action, int]:
+        """How many steps of each action will be carried out, mildest first."""
+        found = {action: sum(step.action is action for step in self.work) for action in Action}
+        return {action: count for action, count in found.items() if count}
+
+
+def _told(step: Step) -> JsonObject:
+    changed = [[change.path, change.old, change.new] for change in step.changes if not _is_secret_value(change)]
+    told = {"key": str(step.key), "action": step.action, "changes": sorted(changed, key=digest)}
+    return told | {"intent": step.intent, "declared": step.declared, "blocked": bool(step.blocked_by)}
+
+
+def _only_secret_values(step: Step) -> bool:
+    does_more = step.intent or step.action is Action.ADOPT
+    return bool(step.changes) and not does_more and all(map(_is_secret_value, step.changes))
+
+
+def _is_secret_value(change: FieldChange) -> bool:
+    return bool(change.old == change.new == SECRET)
+
+
+def to_json(plan: Plan) -> dict[str, Json]:
+    """The plan as JSON; `hash` is there for readers and is computed anew when read."""
+    return {
+        "version": plan.version,
+        "project": plan.project,
+        "environment": plan.environment,
+        "commit": plan.commit,
+        "target": plan.target,
+        "hash": plan.hash,
+        "unchanged": plan.unchanged,
+        "steps": [_step_json(step) for step in plan.steps],
+        "notices": [{"key": str(n.key), "text": n.text, "remedy": n.remedy} for n in plan.notices],
+    }
+
+
+def _step_json(step: Step) -> dict[str, Json]:
+    found: dict[str, Json] = {"key": str(step.key), "action": str(step.action), "reason": step.reason}
+    if step.changes:
+        found["changes"] = [_change_json(change) for change in step.changes]
+    for name, keys in (("depends_on", step.depends_on), ("after", step.after)):
+        if keys:
+            found[name] = [str(key) for key in keys]
+    return found | {name: value for name in _STEP_TEXTS if (value := getattr(step, name))}
+
+
+def _change_json(change: FieldChange) -> dict[str, Json]:
+    found: dict[str, Json] = {"path": change.path, "action": str(change.action), "reason": change.reason}
+    found |= {"old": change.old, "new": change.new}
+    if change.live is not None:
+        found["live"] = change.live
+    return found | ({"drift": True} if change.drift else {})
+
+
+def from_json(data: JsonObject) -> Plan:
+    """Read what `to_json` wrote.
+
+    Raises SpecrunnerError for another version, for unknown, missing and malformed fields, and where the hash is
+    not that of the steps.
+    """
+    version = data.get("version") if isinstance(data, Mapping) else None
+    if type(version) is not int or version != VERSION:
+        raise SpecrunnerError(
+            f"This plan has version {version!r}; this specrunner reads version {VERSION}.",
+            remedy="Make the plan anew with `specrunner plan`, using the same specrunner as for apply.",
+        )
+    try:
+        plan = _read_plan(data)
+    except (TypeError, ValueError) as problem:
+        raise SpecrunnerError("This plan can't be read.", detail=f"{problem}.", remedy=_AGAIN) from problem
+    if _taken(data, "hash") != plan.hash:
+        raise SpecrunnerError(
+            "This plan was changed after it was written: its hash does not fit its steps.", remedy=_AGAIN
+        )
+    return plan
+
+
+def _read_plan(data: JsonObject) -> Plan:
+    steps = tuple(_read_step(step) for step in _objects(_taken(data, "steps"), "steps"))
+    notices = tuple(
+        _read(Notice, {**notice, "key": Key.parse(_taken(notice, "key"))})
+        for notice in _objects(_taken(data, "notices"), "notices")
+    )
+    plain = {name: value for name, value in data.items() if name != "hash"}
+    return _read(Plan, {**plain, "steps": steps, "notices": notices})
+
+
+def _read_step(data: JsonObject) -> Step:
+    step = {**data, "key": Key.parse(_taken(data, "key")), "action": Action(_taken(data, "action"))}
+    step["changes"] = tuple(_read_change(change) for change in _objects(data.get("changes", []), "changes"))
+    for name in ("depends_on", "after"):
+        step[name] = tuple(Key.parse(key) for key in _list(data.get(name, []), name))
+    return _read(Step, step)
+
+
+def _read_change(data: JsonObject) -> FieldChange:
+    return _read(FieldChange, {**data, "action": Action(_taken(data, "action"))})
+
+
+def _taken(data: JsonObject, name: str) -> Json:
+    if name not in data:
+        raise SpecrunnerError(f"The plan lacks the field {name!r}.", remedy=_AGAIN)
+    return data[name]
+
+
+def _list(value: Json, name: str) -> list[Json]:
+    if not isinstance(value, list):
+        raise TypeError(f"{name!r} is {value!r}, which is no list")
+    return value
+
+
+def _objects(value: Json, name: str) -> list[JsonObject]:
+    for item in _list(value, name):
+        if not isinstance(item, Mapping):
+            raise TypeError(f"{name!r} holds {item!r}, which is no object")
+    return _list(value, name)
+
+
+_Record = TypeVar("_Record", Plan, Step, FieldChange, Notice)
+_PLAIN_TYPES: Final[Mapping[str, type]] = {"str": str, "int": int, "bool": bool}
+
+
+def _read(record: type[_Record], values: Mapping[str, Any]) -> _Record:
+    known = {field.name: field for field in fields(record)}
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise SpecrunnerError(
+            f"The plan has fields that version {VERSION} does not know: {', '.join(unknown)}.", remedy=_AGAIN
+        )
+    for name, field in known.items():
+        if name not in values:
+            if field.default is MISSING:
+                raise SpecrunnerError(f"The plan lacks the field {name!r}.", remedy=_AGAIN)
+        elif type(values[name]) is not _PLAIN_TYPES.get(str(field.type), type(values[name])):
+            raise TypeError(f"{name!r} is {values[name]!r}, which is no {field.type}")
+    return record(**values)
+
+
+def with_steps(plan: Plan, steps: Iterable[Step]) -> Plan:
+    """The same plan with other steps."""
+    return replace(plan, steps=tuple(steps))

@@ -1,0 +1,43 @@
+"""Ports that several layers share; an adapter is handed in by the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Protocol
+
+from specrunner.core.values import JsonObject, Secret
+
+
+class Clock(Protocol):
+    """The time. `now` is an aware datetime in UTC and may step; `monotonic` counts seconds and never goes back."""
+
+    def now(self) -> datetime:
+        """The present instant, in UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds since some fixed moment."""
+
+
+class SecretSource(Protocol):
+    """Gives the value that a secret's reference points to."""
+
+    def resolve(self, source: JsonObject) -> Secret:
+        """The secret behind `{env: NAME}`, `{file: path}` or `{exec: [...]}`.
+
+        Raises SpecrunnerError, naming the source and never the value, where it can't be had.
+        """
+
+
+class StatusRepository(Protocol):
+    """Where status files live: a set of paths with their bytes, written in batches.
+
+    Paths are relative, with forward slashes. A batch is applied whole or not at all, as far as the medium
+    allows; writing what is there already changes nothing.
+    """
+
+    def read(self, prefix: str) -> Mapping[str, bytes]:
+        """Every file whose path begins with `prefix`."""
+
+    def write(self, files: Mapping[str, bytes | None], message: str) -> None:
+        """Write these files; None removes one. `message` says in a line what happened."""

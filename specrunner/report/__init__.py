@@ -1,0 +1,1 @@
+"""Renderers of plans, outcomes and diagnostics; they know nothing of diffing."""

@@ -1,0 +1,16 @@
+"""From YAML files to `Desired`: the only part of specrunner that knows the spec language.
+
+`desired.load` is the face; it goes through these rooms, in this order:
+
+* `documents` finds the files and reads them with `loader` (libyaml, scalars as in YAML 1.2);
+* `project` picks the project and the environment, `environments` merges patches over documents;
+* `drafts` takes each document alone: `variables` are replaced, `validate` asks the schemas (`schema`) for a
+  verdict and has failures told by `explain`, `normalise` and `schedules` bring it to its one form, `paths` and
+  `bundle` turn files into payloads;
+* `references` judges all drafts together: duplicates, unknown names, cycles.
+
+Every check gives a `Finding`, which names a value by its trail of keys; `positions` turns it into a diagnostic with
+file, line, column and source, for documents that have findings and for no others. Nothing stops at the first
+mistake: a wrong field is left out and the rest checked on. `secrets` is apart: it reads what sources of secrets
+give, when somebody asks for it; `globs` is what `include`, `exclude` and `.gitignore` have in common.
+"""

@@ -1,0 +1,121 @@
+"""The reader's face: `load` turns a folder of YAML into `Desired`, or says everything that is wrong with it."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from specrunner.core.errors import Diagnostic, InvalidSpecs
+from specrunner.core.keys import Key, Kind
+from specrunner.core.resources import Desired, Owner, Resource, references_of
+from specrunner.spec.documents import Reading, read_patches, read_tree
+from specrunner.spec.drafts import Draft, draft_of, identity_of, secrets_of
+from specrunner.spec.environments import patched
+from specrunner.spec.positions import diagnose
+from specrunner.spec.project import Project, read_project
+from specrunner.spec.references import cycles, duplicates, unknown_references
+from specrunner.spec.schema import PROJECT
+
+
+def load(root: Path, environment: str | None = None) -> Desired:
+    """What the spec repository at `root` declares for one environment.
+
+    `environment` is the project's `defaultEnvironment` if left out. Reads files below `root` and variables of
+    the process, no secret. Raises InvalidSpecs with every problem of every file.
+    """
+    with _paused_collector():
+        reading = read_tree(root)
+        project, problems = read_project(reading.documents, environment, os.environ)
+        patches = read_patches(root, project.environment)
+        problems += [*reading.problems, *patches.problems]
+        drafts, found = _drafts(root, reading, patches, project)
+        problems += found
+        complete = reading.complete and patches.complete
+        problems += _together(drafts, project, complete)
+        if problems:
+            raise InvalidSpecs(problems)
+        return _desired(drafts, project)
+
+
+@contextmanager
+def _paused_collector() -> Iterator[None]:
+    """Nodes and values by the hundred thousand and no garbage: collecting takes five times the reading's time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _drafts(root: Path, reading: Reading, patches: Reading, project: Project) -> tuple[list[Draft], list[Diagnostic]]:
+    documents = [document for document in reading.documents if document.value.get("kind") != PROJECT]
+    manifests, problems = patched(documents, patches.documents, lambda value: identity_of(value, project))
+    drafts = [draft_of(manifest, project, root) for manifest in manifests]
+    problems += [diagnose(draft.manifest.layers, finding) for draft in drafts for finding in draft.findings]
+    return drafts, problems
+
+
+def _together(drafts: Sequence[Draft], project: Project, complete: bool) -> list[Diagnostic]:
+    """What is wrong between documents. With names missing for another reason, no reference is called unknown."""
+    problems = list(duplicates(drafts))
+    if complete and all(draft.key for draft in drafts):
+        problems += unknown_references(drafts, {draft.key: draft for draft in drafts if draft.key}, project)
+    return [*problems, *cycles(drafts)]
+
+
+def _desired(drafts: Sequence[Draft], project: Project) -> Desired:
+    by_key = {draft.key: draft for draft in drafts if draft.key}
+    _attach(by_key)
+    _add_shas(by_key)
+    return Desired(
+        owner=Owner(project.name, project.environment),
+        resources={key: _resource(key, by_key[key], project) for key in sorted(by_key)},
+        target=project.target,
+        status=project.status,
+        safety=project.safety,
+    )
+
+
+def _attach(drafts: Mapping[Key, Draft]) -> None:
+    """A workspace's `connections` and a connection's `workspaces` say the same: it is kept in one place, sorted."""
+    for key, draft in drafts.items():
+        if key.kind is Kind.WORKSPACE:
+            for name in draft.spec.pop("connections", ()):
+                drafts[Key(Kind.CONNECTION, "", name)].spec["workspaces"].append(key.name)
+    for key, draft in drafts.items():
+        if key.kind is Kind.CONNECTION:
+            draft.spec["workspaces"] = sorted(set(draft.spec["workspaces"]))
+
+
+def _add_shas(drafts: Mapping[Key, Draft]) -> None:
+    """A task shows which orchestration it would run, a pipeline which models it would serve."""
+    for key, draft in drafts.items():
+        if key.kind is Kind.TASK:
+            source = drafts[Key(Kind.ORCHESTRATION, key.workspace, draft.spec["orchestration"])]
+            draft.spec["orchestrationSha"] = source.spec["sha"]
+        elif key.kind is Kind.PIPELINE:
+            models = [other for other in references_of(key, draft.spec) if other.kind is Kind.MODEL]
+            draft.spec["modelShas"] = {other.name: drafts[other].spec["sha"] for other in models}
+
+
+def _resource(key: Key, draft: Draft, project: Project) -> Resource:
+    metadata: Mapping[str, Any] = draft.metadata
+    described = draft.spec.pop("description", "") if key.kind is Kind.WORKSPACE else ""
+    named = [mention.key for mention in draft.mentions if not mention.is_attachment]
+    return Resource(
+        key=key,
+        spec=draft.spec,
+        place=draft.manifest.layers[0].place,
+        labels=metadata["labels"],
+        description=metadata["description"] or described,
+        protect=metadata["protect"] or project.protect,
+        payload=draft.payload,
+        secrets=secrets_of(draft.spec),
+        references=tuple(dict.fromkeys([*references_of(key, draft.spec), *named])),
+    )

@@ -1,0 +1,76 @@
+"""Patches: documents that an environment merges over the base, by RFC 7386 (https://www.rfc-editor.org/rfc/rfc7386)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from specrunner.core.errors import Diagnostic
+from specrunner.core.values import Json
+from specrunner.spec.findings import Finding, nearest
+from specrunner.spec.positions import Document, Layers, diagnose
+
+Identity = tuple[str, str, str]  # kind, workspace, name
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A document with the patches over it; `value` is the merged one."""
+
+    value: Json
+    layers: Layers
+
+
+def merged(base: Json, patch: Json) -> Json:
+    """RFC 7386: mappings merge key by key, `null` removes, everything else replaces."""
+    if not isinstance(patch, dict):
+        return patch
+    result = dict(base) if isinstance(base, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        else:
+            result[name] = merged(result.get(name), value)
+    return result
+
+
+def patched(
+    documents: Sequence[Document], patches: Sequence[Document], identify: Callable[[Json], Identity | None]
+) -> tuple[list[Manifest], list[Diagnostic]]:
+    """The documents with the patches of the same key merged over them, in order of the files.
+
+    A patch that fits no document, or has no key, is a problem.
+    """
+    if not patches:
+        return [Manifest(document.value, (document,)) for document in documents], []
+    problems: list[Diagnostic] = []
+    bases = {identify(document.value): index for index, document in reversed(list(enumerate(documents)))}
+    manifests = [Manifest(document.value, (document,)) for document in documents]
+    for patch in patches:
+        identity = identify(patch.value)
+        index = bases.get(identity) if identity else None
+        if index is None:
+            problems.append(diagnose([patch], _no_base(identity, [known for known in bases if known])))
+            continue
+        base = manifests[index]
+        manifests[index] = Manifest(merged(base.value, patch.value), (*base.layers, patch))
+    return manifests, problems
+
+
+def _no_base(identity: Identity | None, known: list[Identity]) -> Finding:
+    if identity is None:
+        return Finding(
+            (),
+            "this patch names no object",
+            "A patch is merged over the document of the same key.",
+            "Give it `kind`, and `metadata` with the object's `name`.",
+        )
+    kind, workspace, name = identity
+    meant = nearest(name, [other[2] for other in known if other[0] == kind])
+    where = f" in workspace {workspace!r}" if workspace else ""
+    return Finding(
+        ("metadata", "name"),
+        f"there is no {kind} {name!r}{where} to patch",
+        "A patch is merged over the document of the same key.",
+        f"Write `name: {meant}`." if meant else "Declare it in the base first, or delete the patch.",
+    )

@@ -1,0 +1,50 @@
+"""What checks find, before anybody looks up where it stands in a file.
+
+A finding names the offending value by its trail of keys and indexes. Trails cost nothing, positions do: they are
+looked up by `positions` for documents that have findings, and for no others.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from specrunner.core.errors import Place
+
+Trail = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One mistake at `trail`; `at_key` points at the key itself instead of at its value."""
+
+    trail: Trail
+    summary: str
+    detail: str = ""
+    remedy: str = ""
+    at_key: bool = False
+    related: tuple[Place, ...] = ()
+
+
+def dotted(trail: Trail) -> str:
+    """A trail as people write it: `spec.steps[0].model`."""
+    text = ""
+    for part in trail:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return text.lstrip(".")
+
+
+def nearest(word: str, words: Iterable[str]) -> str | None:
+    """The one of `words` that somebody who wrote `word` most likely meant, or None."""
+    known = sorted(set(words))
+    folded = {other.casefold(): other for other in known}
+    found = difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)
+    return folded[found[0]] if found else None
+
+
+def listed(words: Iterable[str], limit: int = 20) -> str:
+    """Words as a readable list, cut after `limit`."""
+    known = list(words)
+    rest = f" and {len(known) - limit} more" if len(known) > limit else ""
+    return ", ".join(known[:limit]) + rest

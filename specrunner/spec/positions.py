@@ -1,0 +1,137 @@
+"""Where a value stands in its file: looked up only for documents that have a finding.
+
+A manifest consists of layers: the document itself and the patches of an environment over it. A value stands in
+the last layer that says it.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import yaml
+
+from specrunner.core.errors import Diagnostic, Place
+from specrunner.core.values import Json
+from specrunner.spec.findings import Finding, Trail
+from specrunner.spec.loader import lines_of, nodes
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One file that was read; `path` is relative to the root, with forward slashes."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One YAML document as written: the `index`-th of its file, starting at `line`."""
+
+    file: SourceFile
+    index: int
+    line: int
+    value: Json
+
+    @property
+    def place(self) -> Place:
+        """Where the document starts."""
+        return Place(self.file.path, self.line)
+
+
+Layers = Sequence[Document]  # the document first, then the patches over it
+
+
+def diagnose(layers: Layers, finding: Finding) -> Diagnostic:
+    """The finding with its place and the line that stands there."""
+    layer, mark = _find(layers, finding)
+    return Diagnostic(
+        summary=finding.summary,
+        detail=finding.detail,
+        remedy=finding.remedy,
+        place=Place(layer.file.path, mark.line + 1, mark.column + 1),
+        related=finding.related,
+        source=line_at(layer.file.text, mark.line + 1),
+    )
+
+
+def line_at(text: str, line: int) -> str:
+    """The line as it stands in the file, or nothing beyond its end."""
+    lines = lines_of(text)
+    return lines[line - 1] if 0 < line <= len(lines) else ""
+
+
+def written(layers: Layers, trail: Trail) -> str | None:
+    """The text of the scalar at `trail` exactly as written, or None where no scalar stands there."""
+    for layer in reversed(layers):
+        found = list(_walk(_root(layer), trail))
+        if len(found) == len(trail) + 1:
+            node = found[-1][1]
+            return node.value if isinstance(node, yaml.ScalarNode) else None
+    return None
+
+
+@functools.lru_cache(maxsize=4)
+def _roots(text: str) -> tuple[yaml.Node, ...]:
+    found: list[yaml.Node] = []
+    try:
+        for node in nodes(text):
+            found.append(node)  # noqa: PERF402 - what came before an error is kept
+    except yaml.YAMLError:
+        pass  # reported by the reader; the documents before it have their positions
+    return tuple(found)
+
+
+def _root(layer: Document) -> yaml.Node:
+    return _roots(layer.file.text)[layer.index]
+
+
+def _find(layers: Layers, finding: Finding) -> tuple[Document, yaml.Mark]:
+    """The last layer that has the whole trail; else the deepest position of the document itself."""
+    for layer in reversed(layers):
+        found = list(_walk(_root(layer), finding.trail))
+        if len(found) == len(finding.trail) + 1 or layer is layers[0]:
+            key, node = found[-1]
+            whole = len(found) == len(finding.trail) + 1
+            at = key if key is not None and (finding.at_key or not whole or _is_empty(node)) else node
+            return layer, at.start_mark
+    raise AssertionError("a manifest has at least one layer")
+
+
+def _is_empty(node: yaml.Node) -> bool:
+    """Whether nothing is written: such a node's mark lies on the next line, where nobody looks."""
+    return isinstance(node, yaml.ScalarNode) and not node.value and node.style is None
+
+
+def _walk(node: yaml.Node, trail: Trail) -> Iterator[tuple[yaml.Node | None, yaml.Node]]:
+    """The nodes along a trail as (key, value), as far as they exist."""
+    yield None, node
+    for part in trail:
+        step = _step(node, part)
+        if step is None:
+            return
+        node = step[1]
+        yield step
+
+
+def _step(node: yaml.Node, part: str | int) -> tuple[yaml.Node | None, yaml.Node] | None:
+    if isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+        return (None, node.value[part]) if part < len(node.value) else None
+    if not isinstance(node, yaml.MappingNode):
+        return None
+    for key, value in node.value:
+        if isinstance(key, yaml.ScalarNode) and key.value == part and not key.tag.endswith(":merge"):
+            return key, value
+    return _merged_step(node, part)
+
+
+def _merged_step(node: yaml.MappingNode, part: str | int) -> tuple[yaml.Node | None, yaml.Node] | None:
+    for key, value in node.value:
+        if key.tag.endswith(":merge"):
+            for source in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                found = _step(source, part)
+                if found:
+                    return found
+    return None

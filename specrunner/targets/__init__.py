@@ -1,0 +1,1 @@
+"""Where specs are applied to: the `Target` port and its adapters."""
