@@ -179,7 +179,7 @@ def from_json(data: JsonObject) -> Plan:
 def _read_plan(data: JsonObject) -> Plan:
     steps = tuple(_read_step(step) for step in _objects(_taken(data, "steps"), "steps"))
     notices = tuple(
-        _read(Notice, {**notice, "key": Key.parse(_taken(notice, "key"))})
+        _read(Notice, {**notice, "key": _key(_taken(notice, "key"))})
         for notice in _objects(_taken(data, "notices"), "notices")
     )
     plain = {name: value for name, value in data.items() if name != "hash"}
@@ -187,10 +187,10 @@ def _read_plan(data: JsonObject) -> Plan:
 
 
 def _read_step(data: JsonObject) -> Step:
-    step = {**data, "key": Key.parse(_taken(data, "key")), "action": Action(_taken(data, "action"))}
+    step = {**data, "key": _key(_taken(data, "key")), "action": Action(_taken(data, "action"))}
     step["changes"] = tuple(_read_change(change) for change in _objects(data.get("changes", []), "changes"))
     for name in ("depends_on", "after"):
-        step[name] = tuple(Key.parse(key) for key in _list(data.get(name, []), name))
+        step[name] = tuple(map(_key, _list(data.get(name, []), name)))
     return _read(Step, step)
 
 
@@ -202,6 +202,12 @@ def _taken(data: JsonObject, name: str) -> Json:
     if name not in data:
         raise SpecrunnerError(f"The plan lacks the field {name!r}.", remedy=_AGAIN)
     return data[name]
+
+
+def _key(value: Json) -> Key:
+    if not isinstance(value, str):
+        raise TypeError(f"a key is text, which {value!r} is not")
+    return Key.parse(value)
 
 
 def _list(value: Json, name: str) -> list[Json]:

@@ -1,0 +1,131 @@
+"""The facade: one engine on one state folder, one service per noun.
+
+Several processes may open the same folder; the database is their meeting point. What is loaded and what is
+waited for is each process's own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from specrunner.core.errors import SpecrunnerError
+from specrunner.core.ports import Clock
+from specrunner.core.values import Secret
+from specrunner.engine.artifacts import Artifacts
+from specrunner.engine.clock import SystemClock
+from specrunner.engine.connections import Connections
+from specrunner.engine.context import Context
+from specrunner.engine.facts import Facts
+from specrunner.engine.models import Models
+from specrunner.engine.ownership import Ownerships
+from specrunner.engine.packaging.environments import UvEnvironments
+from specrunner.engine.packaging.orchestrations import Orchestrations
+from specrunner.engine.ports import EnvironmentBuilder, Executor, RunApi
+from specrunner.engine.serving.deployments import SPEC, USER, Deployments, run_holder
+from specrunner.engine.serving.pipelines import Pipelines
+from specrunner.engine.serving.planes import Planes
+from specrunner.engine.store.database import Database
+from specrunner.engine.tasks.executors.local import LocalExecutor
+from specrunner.engine.tasks.history import History
+from specrunner.engine.tasks.runs import Colleagues, Runs
+from specrunner.engine.tasks.tasks import Tasks
+from specrunner.engine.vault import Vault
+from specrunner.engine.workspaces import Workspaces
+
+ApiFactory = Callable[["Engine"], RunApi]
+
+
+class Engine:
+    """An open engine; close it, or use it as a context manager.
+
+    `run_api` makes what gives runs the address of this engine; without it, runs can't be started.
+    """
+
+    spec_holder = SPEC  # holds the deployments that specs declare
+    user_holder = USER  # holds those that a person asked for
+
+    def __init__(
+        self,
+        folder: Path,
+        cache: Path,
+        run_api: ApiFactory | None = None,
+        clock: Clock | None = None,
+        executor: Executor | None = None,
+        environments: EnvironmentBuilder | None = None,
+    ) -> None:
+        _prepare(folder)
+        clock = clock or SystemClock()
+        vault = Vault.open(folder)
+        context = Context(folder, Database(folder / "state.db"), Artifacts(folder / "artifacts"), vault, clock)
+        self._context = context
+        self._api_factory = run_api
+        self._api: RunApi | None = None
+        self.folder = folder
+        self.facts = Facts(context)
+        self.ownership = Ownerships(context)
+        self.workspaces = Workspaces(context)
+        self.connections = Connections(context)
+        self.models = Models(context)
+        self.pipelines = Pipelines(context)
+        self.deployments = Deployments(context)
+        self.planes = Planes(context, self.models, self.pipelines, self.deployments)
+        self.orchestrations = Orchestrations(context, environments or UvEnvironments(cache))
+        self.tasks = Tasks(context)
+        self.history = History(context)
+        colleagues = Colleagues(self.tasks, self.history, self.orchestrations, self.connections, self.deployments)
+        self.runs = Runs(context, colleagues, executor or LocalExecutor(), self.run_api)
+        self.runs.ended = lambda _run_id: self.planes.sweep()
+
+    def run_api(self) -> RunApi:
+        """The API that runs talk to, started at first use. Raises SpecrunnerError if none was wired in."""
+        if self._api is None:
+            if self._api_factory is None:
+                raise SpecrunnerError("This engine has no API for runs, so it can't start any.")
+            self._api = self._api_factory(self)
+        return self._api
+
+    def holder_of_run(self, run_id: str) -> str:
+        """The name under which a run holds deployments."""
+        return run_holder(run_id)
+
+    def fingerprint(self, secret: Secret) -> str:
+        """The keyed fingerprint of a secret."""
+        return self._context.vault.fingerprint(secret)
+
+    def close(self) -> None:
+        """Stop waiting, stop listening, unload. Runs go on under their supervisors."""
+        self.runs.stop_waiting()
+        if self._api is not None:
+            self._api.close()
+        self.planes.close()
+        self._context.database.close()
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+
+def default_cache(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where environments are kept: `SPECRUNNER_CACHE`, else the user's cache folder, shared by all their specs."""
+    import platformdirs
+
+    given = environ.get("SPECRUNNER_CACHE")
+    return Path(given) if given else platformdirs.user_cache_path("specrunner")
+
+
+def _prepare(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        ignore = folder / ".gitignore"
+        if not ignore.exists():
+            # State is never committed, also where the user's own .gitignore forgets it.
+            ignore.write_text("*\n", encoding="utf-8")
+    except OSError as problem:
+        raise SpecrunnerError(
+            f"The state folder {folder} can't be made: {problem.strerror}.",
+            remedy="Run specrunner where you may write, or give the folder to your user.",
+        ) from problem

@@ -1,0 +1,114 @@
+"""Models: versions known by the sha256 of their bytes; uploading the same bytes makes no new version."""
+
+from __future__ import annotations
+
+import io
+from typing import Any, BinaryIO
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from specrunner.core.errors import Conflict, NotFound
+from specrunner.core.values import JsonObject, canonical, parse_iso
+from specrunner.engine.context import Context, new_id
+from specrunner.engine.records import ModelVersion
+from specrunner.engine.store import tables
+
+_M = tables.models
+_V = tables.model_versions
+_SELECT = sa.select(_V, _M.c.name, _M.c.workspace_id).join(_M, _M.c.id == _V.c.model_id)
+
+
+class Models:
+    """The service for models."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def upload(
+        self, workspace_id: int, name: str, file_name: str, data: bytes | BinaryIO, config: JsonObject
+    ) -> ModelVersion:
+        """The version of these bytes and this configuration, made if it isn't the newest already.
+
+        A stream is read to its end and never held whole in memory.
+        """
+        stream = io.BytesIO(data) if isinstance(data, bytes) else data
+        sha, size = self._context.artifacts.put_stream(stream)
+        with self._context.database.write() as connection:
+            model_id = self._model(connection, workspace_id, name)
+            newest = connection.execute(_newest(_V.c.model_id == model_id)).first()
+            if newest is None or newest.sha != sha or canonical(newest.config) != canonical(config):
+                row = {
+                    "model_id": model_id,
+                    "version": new_id(),
+                    "sha": sha,
+                    "size": size,
+                    "file_name": file_name,
+                    "config": dict(config),
+                    "created_at": self._context.now(),
+                }
+                connection.execute(sa.insert(_V).values(row))
+            return _record(connection.execute(_newest(_V.c.model_id == model_id)).one())
+
+    def newest(self, workspace_id: int, name: str) -> ModelVersion:
+        """The newest version of a model. Raises NotFound."""
+        return self._one(_newest((_M.c.workspace_id == workspace_id) & (_M.c.name == name)), name)
+
+    def version(self, version_id: int) -> ModelVersion:
+        """One version by its id. Raises NotFound."""
+        return self._one(_SELECT.where(_V.c.id == version_id), version_id)
+
+    def by_uuid(self, version: str) -> ModelVersion:
+        """One version by its UUID. Raises NotFound."""
+        return self._one(_SELECT.where(_V.c.version == version), version)
+
+    def all(self) -> list[ModelVersion]:
+        """The newest version of every model."""
+        newest = sa.select(sa.func.max(_V.c.id)).group_by(_V.c.model_id)
+        with self._context.database.read() as connection:
+            return [_record(row) for row in connection.execute(_SELECT.where(_V.c.id.in_(newest)).order_by(_V.c.id))]
+
+    def delete(self, workspace_id: int, name: str, used_by: list[str]) -> None:
+        """Remove a model with all its versions; one that isn't there is fine.
+
+        Raises Conflict if `used_by` names pipelines whose current version has it as a step.
+        """
+        if used_by:
+            steps = ", ".join(used_by)
+            raise Conflict(f"The model {name!r} is a step of {steps}.", remedy="Take it out of them first.")
+        with self._context.database.write() as connection:
+            connection.execute(sa.delete(_M).where(_M.c.workspace_id == workspace_id, _M.c.name == name))
+
+    def _one(self, query: sa.Select[Any], asked: object) -> ModelVersion:
+        with self._context.database.read() as connection:
+            row = connection.execute(query).first()
+        if row is None:
+            raise NotFound(f"There is no model {asked!r}.")
+        return _record(row)
+
+    def _model(self, connection: Connection, workspace_id: int, name: str) -> int:
+        known = sa.select(_M.c.id).where(_M.c.workspace_id == workspace_id, _M.c.name == name)
+        found = connection.execute(known).scalar()
+        if found is not None:
+            return int(found)
+        row = {"workspace_id": workspace_id, "name": name, "created_at": self._context.now()}
+        return int(connection.execute(sa.insert(_M).values(row).returning(_M.c.id)).scalar_one())
+
+
+def _newest(condition: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    return _SELECT.where(condition).order_by(_V.c.id.desc()).limit(1)
+
+
+def _record(row: Any) -> ModelVersion:
+    return ModelVersion(
+        id=row.id,
+        model_id=row.model_id,
+        workspace_id=row.workspace_id,
+        name=row.name,
+        version=row.version,
+        sha=row.sha,
+        size=row.size,
+        file_name=row.file_name,
+        config=row.config,
+        created_at=parse_iso(row.created_at),
+    )

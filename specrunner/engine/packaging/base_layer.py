@@ -1,0 +1,54 @@
+"""Our own files in every environment: the SDK, and the package `wallaroo` under which it is known too.
+
+They are laid in as plain files and not installed: specrunner's dependencies stay out of the user's
+environment, and what a run imports is of the version that started it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+
+import specrunner
+from specrunner.core import values
+from specrunner.engine.packaging import locks
+
+Files = Mapping[str, bytes]  # path below site-packages, with forward slashes, to the file's bytes
+
+_ALIAS = PurePosixPath("sdk/alias")
+
+
+def files() -> dict[str, bytes]:
+    """The files of the layer, as the running specrunner has them."""
+    package = Path(specrunner.__file__).parent
+    found = [package / "__init__.py", package / "py.typed", *sorted((package / "sdk").rglob("*"))]
+    sources = [path for path in found if path.suffix == ".py" or path.name == "py.typed"]
+    return {
+        _destination(PurePosixPath(path.relative_to(package))): path.read_bytes()
+        for path in sources
+        # sdk/alias/__init__.py, if there is one, would become a module at the top of site-packages.
+        if path.is_file() and path.parent != package / _ALIAS
+    }
+
+
+def version(layer: Files) -> str:
+    """The digest of names and bytes; an environment with another one is another environment."""
+    return values.digest({name: hashlib.sha256(content).hexdigest() for name, content in layer.items()})
+
+
+def lay(layer: Files, site_packages: Path, lock: str) -> None:
+    """Write the layer. A package that the lock pins a distribution of is left as the user wants it."""
+    pinned = locks.pinned_names(lock)
+    for name, content in layer.items():
+        path = site_packages / name
+        if PurePosixPath(name).parts[0] in pinned:
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Never write through: a file that is there is a hard link into uv's cache.
+        path.unlink(missing_ok=True)
+        path.write_bytes(content)
+
+
+def _destination(name: PurePosixPath) -> str:
+    return str(name.relative_to(_ALIAS)) if name.is_relative_to(_ALIAS) else str("specrunner" / name)

@@ -1,0 +1,169 @@
+"""What the engine's services answer: frozen records, instants as aware datetimes in UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from specrunner.core.lifecycle import OrchestrationState, Reason, RunState, TaskState
+from specrunner.core.resources import Owner
+from specrunner.core.values import Json, JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A workspace: what its name groups, and which connections are attached."""
+
+    id: int
+    name: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A connection without its details, which are read on their own and only by who may."""
+
+    id: str
+    name: str
+    type: str
+    created_at: datetime
+    workspaces: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """One version of a model; `model_id` is shared by all versions under one name."""
+
+    id: int
+    model_id: int
+    workspace_id: int
+    name: str
+    version: str
+    sha: str
+    size: int
+    file_name: str
+    config: JsonObject
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineVersion:
+    """One version of a pipeline; `definition` is as the platform API writes it, `{}` for an empty one."""
+
+    id: int
+    pipeline_id: int
+    version: str
+    definition: JsonObject
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """A pipeline with its versions, newest first; `settings` is what its spec says beside the steps."""
+
+    id: int
+    workspace_id: int
+    name: str
+    settings: JsonObject
+    created_at: datetime
+    updated_at: datetime
+    versions: tuple[PipelineVersion, ...]
+
+    @property
+    def current(self) -> PipelineVersion | None:
+        """The newest version that has steps."""
+        return next((version for version in self.versions if version.definition), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A pipeline's deployment; `holders` keep it up, and it is gone for those in `given_back`."""
+
+    id: int
+    pipeline_id: int
+    pipeline: str
+    version_id: int
+    error: str
+    holders: tuple[str, ...]
+    given_back: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """`<pipeline>-<id>`, by which the platform API asks for its status."""
+        return f"{self.pipeline}-{self.id}"
+
+    def running_for(self, caller: str) -> bool:
+        """Whether `caller` may use it: somebody holds it, and the caller did not give it back."""
+        return bool(self.holders) and caller not in self.given_back
+
+
+@dataclass(frozen=True, slots=True)
+class Orchestration:
+    """One uploaded version of an orchestration; versions share workspace and name."""
+
+    id: str
+    workspace_id: int
+    name: str
+    file_name: str
+    sha: str
+    entry: str
+    status: OrchestrationState
+    error: str
+    lock: str
+    environment: str
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """An order to run an orchestration; `spec` is normalised, secrets in it are references."""
+
+    id: str
+    workspace_id: int
+    workspace: str
+    name: str
+    orchestration_id: str
+    spec: JsonObject
+    status: TaskState
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One execution of a task."""
+
+    id: str
+    task_id: str
+    task_key: str
+    workspace_id: int
+    orchestration_id: str
+    sha: str
+    environment: str
+    intent: str | None
+    scheduled_at: datetime | None
+    attempt: int
+    args: JsonObject
+    status: RunState
+    reason: Reason | None
+    detail: str
+    exit_code: int | None
+    code_started: bool
+    results: Json
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """Whose an object is, and what was last applied to it."""
+
+    owner: Owner
+    applied: JsonObject
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    description: str = ""
+    protect: bool = False

@@ -1,0 +1,131 @@
+"""Tables as lists of records in JSON, in the form of pandas' `orient="records"`, and lists as texts in CSV.
+
+Numbers are written by the fewest digits that give the same value back *in their own width*: the float32 nearest
+to 718013.7 reads `718013.7`, where its value widened to a double would read `718013.6875`. Arrow's own float
+formatting does that (double-conversion's ToShortest); floats without a fraction get `.0`, so that they stay floats.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from specrunner.core.errors import BadInput
+from specrunner.core.values import Json
+from specrunner.engine.serving.tensors import is_list
+
+
+def parse_records(body: bytes | bytearray | memoryview) -> pa.Table:
+    """The table of a JSON list of records; a key that a record lacks is null there.
+
+    Raises BadInput where the JSON is something else (an object is "custom JSON"), or where a column mixes types,
+    and ValueError where it is no JSON.
+    """
+    records = json.loads(bytes(body))
+    if isinstance(records, dict):
+        raise BadInput(
+            "The body is a JSON object, which is custom JSON",
+            f"It has the keys {', '.join(list(records)[:10]) or '(none)'}. This pipeline infers tables, and a table "
+            "comes as a list of records.",
+            'Send a list with one object per row, such as [{"tensor": [1.0, 2.0]}].',
+        )
+    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+        raise BadInput(
+            "The body is no list of records",
+            f"It is {_kind(records)}.",
+            'Send a list with one object per row, such as [{"tensor": [1.0, 2.0]}].',
+        )
+    if not records:
+        raise BadInput("The input has no rows", "It is an empty list.", "Send a row at least.")
+    names = dict.fromkeys(name for record in records for name in record)
+    return pa.table({name: _column(name, [record.get(name) for record in records]) for name in names})
+
+
+def _kind(records: Json) -> str:
+    if isinstance(records, list):
+        return "a list with other things than objects in it"
+    return f"a single {type(records).__name__}"
+
+
+def _column(name: str, values: list[Json]) -> pa.Array:
+    try:
+        return pa.array(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+        raise BadInput(
+            f"Column `{name}` mixes types",
+            f"{str(error).strip().splitlines()[0].rstrip('.')}.",
+            "Send values of one type in a column, and lists of one depth.",
+        ) from error
+
+
+def write_records(table: pa.Table) -> bytes:
+    """A table as a JSON list of records, one line, UTF-8; times as integer milliseconds, NaN and infinity as null."""
+    parts = [[f"{json.dumps(name)}:{text}" for text in _texts(table.column(name))] for name in table.column_names]
+    rows = (",".join(cells) for cells in zip(*parts, strict=True))
+    return f"[{','.join(f'{{{row}}}' for row in rows)}]".encode()
+
+
+def to_text_lists(table: pa.Table) -> pa.Table:
+    """The table with each list column as one of JSON texts, for formats without lists."""
+    return _map_columns(
+        table,
+        lambda column: pa.array(_texts(column), pa.string()) if is_list(column.type) else column,
+    )
+
+
+def parse_text_lists(table: pa.Table) -> pa.Table:
+    """The table with each text column whose cells are all JSON lists as a list column."""
+    return _map_columns(table, _lists_if_texts_of_lists)
+
+
+def _map_columns(table: pa.Table, change: Callable[[pa.ChunkedArray], pa.Array | pa.ChunkedArray]) -> pa.Table:
+    return pa.Table.from_arrays([change(column) for column in table.columns], names=table.column_names)
+
+
+def _lists_if_texts_of_lists(column: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    if not pa.types.is_string(column.type) or column.null_count or not len(column):
+        return column
+    if not pc.all(pc.starts_with(column, "[")).as_py():
+        return column
+    try:
+        return pa.array([json.loads(text) for text in column.to_pylist()])
+    except (ValueError, pa.ArrowInvalid, pa.ArrowTypeError):
+        return column
+
+
+def _texts(column: pa.ChunkedArray) -> list[str]:
+    """Each cell's JSON text."""
+    return [text for chunk in column.chunks for text in _cells(chunk).to_pylist()]
+
+
+def _cells(values: pa.Array) -> pa.Array:
+    """JSON texts; numbers, times and lists of them are formatted by Arrow, in a fraction of the time of Python."""
+    if is_list(values.type):
+        lengths = pc.fill_null(pc.list_value_length(values), 0).cast(pa.int64())
+        starts = pa.concat_arrays([pa.array([0], pa.int64()), pc.cumulative_sum(lengths)])
+        inner = pa.LargeListArray.from_arrays(starts, _cells(values.flatten()))
+        texts = pc.binary_join_element_wise("[", pc.binary_join(inner, ","), "]", "")
+        return pc.if_else(values.is_valid(), texts, "null")
+    if _is_number(values.type) or pa.types.is_timestamp(values.type):
+        return _numbers(values)
+    return pa.array([json.dumps(value, default=str) for value in values.to_pylist()], pa.string())
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+def _numbers(values: pa.Array) -> pa.Array:
+    if pa.types.is_timestamp(values.type):
+        values = values.cast(pa.timestamp("ms", values.type.tz), safe=False).cast(pa.int64())
+    if pa.types.is_float16(values.type):
+        values = values.cast(pa.float32())
+    texts = values.cast(pa.string())
+    if pa.types.is_floating(values.type):
+        is_whole = pc.match_substring_regex(texts, r"^-?\d+$")
+        texts = pc.if_else(is_whole, pc.binary_join_element_wise(texts, ".0", ""), texts)
+        texts = pc.if_else(pc.is_finite(values), texts, "null")
+    return pc.fill_null(texts, "null")

@@ -1,0 +1,120 @@
+"""Opening the database: one policy for every process that does.
+
+SQLite in WAL mode: readers never wait for the writer, and a writer waits for another up to the busy timeout.
+Every transaction that writes begins IMMEDIATE, so that it can't fail halfway for having read first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+from filelock import FileLock
+from sqlalchemy import event
+from sqlalchemy.engine import Connection
+
+from specrunner.core.errors import Conflict, SpecrunnerError
+
+HEAD: Final = "0001"  # the newest revision; a test holds it to the folder of revisions
+_BUSY_SECONDS: Final = 30
+
+
+class Database:
+    """A handle on the store of one state folder, safe to share between threads."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_SECONDS})
+        event.listen(self._engine, "connect", _on_connect)
+        event.listen(self._engine, "begin", _on_begin)
+        try:
+            with self._explained():
+                self._upgrade()
+        except BaseException:
+            self.close()
+            raise
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection that sees one consistent state and writes nothing."""
+        with self._explained(), self._engine.connect().execution_options(specrunner_read=True) as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction: committed at the end, rolled back if anything is raised."""
+        with self._explained(), self._engine.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Give back every connection."""
+        self._engine.dispose()
+
+    def _upgrade(self) -> None:
+        """Bring the tables to HEAD; cheap when they are there already. Alembic is only loaded when needed."""
+        if self._revision() == HEAD:
+            return
+        with FileLock(f"{self._path}.upgrade"):
+            if self._revision() != HEAD:
+                self._run_alembic()
+
+    def _revision(self) -> str | None:
+        with self._engine.connect().execution_options(specrunner_read=True) as connection:
+            if not sa.inspect(connection).has_table("alembic_version"):
+                return None
+            found = connection.execute(sa.text("select version_num from alembic_version")).scalar()
+        if found is not None and found > HEAD:
+            raise SpecrunnerError(
+                f"The state in {self._path} was written by a newer specrunner.",
+                detail=f"It has revision {found}; this one knows {HEAD}.",
+                remedy="Update specrunner.",
+            )
+        return str(found) if found is not None else None
+
+    def _run_alembic(self) -> None:
+        from alembic import command
+        from alembic.config import Config
+
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        with self._engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """What SQLite refuses, in words: a full disk, a read-only folder, a file that is no database, a lost race."""
+        try:
+            yield
+        except sa.exc.OperationalError as problem:
+            raise SpecrunnerError(
+                f"The state in {self._path} cannot be used: {problem.orig}.",
+                remedy="See that the folder is writable, the disk not full, and no other program holds the database.",
+            ) from problem
+        except sa.exc.IntegrityError as problem:
+            raise Conflict(
+                "Somebody else has changed or removed what this refers to, at the same moment.",
+                detail=f"The database says: {problem.orig}.",
+                remedy="Look at what is there now, and try again.",
+            ) from problem
+        except sa.exc.DatabaseError as problem:
+            raise SpecrunnerError(
+                f"{self._path} is damaged or no database of specrunner: {problem.orig}.",
+                remedy="Restore it from a backup, or move the folder away and apply again.",
+            ) from problem
+
+
+def _on_connect(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # transactions begin where `_on_begin` says so, not by sqlite3's guess
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _on_begin(connection: Connection) -> None:
+    reads = connection.get_execution_options().get("specrunner_read", False)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")

@@ -1,0 +1,1 @@
+"""Alembic's side of the store: one revision per change of the tables."""

@@ -1,0 +1,202 @@
+"""The tables. Instants are stored as ISO 8601 text in UTC; JSON as text; ids of the platform API as it wants them
+(integers for workspaces, models, pipelines and deployments, UUIDs for the rest)."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, UniqueConstraint
+
+metadata = MetaData()
+
+# Integer ids are `sqlite_autoincrement`, or SQLite would give the id of a deleted last row to the next one; inference
+# logs, and what clients remember, are known by these ids.
+
+# Facts about this state folder itself: its id, the port its API listens on.
+facts = Table("facts", metadata, Column("name", String, primary_key=True), Column("value", String, nullable=False))
+
+# Who owns an object, and what was last applied to it; kept beside the objects, whatever their kind.
+ownership = Table(
+    "ownership",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("project", String, nullable=False),
+    Column("environment", String, nullable=False),
+    Column("applied", sa.JSON, nullable=False),
+    Column("secrets", sa.JSON, nullable=False),  # path in the spec -> keyed fingerprint
+    Column("labels", sa.JSON, nullable=False),
+    Column("description", String, nullable=False),
+    Column("protect", sa.Boolean, nullable=False),
+    Column("updated_at", String, nullable=False),
+)
+
+workspaces = Table(
+    "workspaces",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String, nullable=False, unique=True),
+    Column("created_at", String, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+connections = Table(
+    "connections",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False, unique=True),
+    Column("type", String, nullable=False),
+    Column("details", LargeBinary, nullable=False),  # encrypted
+    Column("created_at", String, nullable=False),
+)
+
+attachments = Table(
+    "attachments",
+    metadata,
+    Column("workspace_id", ForeignKey("workspaces.id", ondelete="CASCADE"), primary_key=True),
+    Column("connection_id", ForeignKey("connections.id", ondelete="CASCADE"), primary_key=True),
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("workspace_id", ForeignKey("workspaces.id", ondelete="CASCADE"), nullable=False),
+    Column("name", String, nullable=False),
+    Column("created_at", String, nullable=False),
+    UniqueConstraint("workspace_id", "name"),
+    sqlite_autoincrement=True,
+)
+
+model_versions = Table(
+    "model_versions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("model_id", ForeignKey("models.id", ondelete="CASCADE"), nullable=False),
+    Column("version", String, nullable=False, unique=True),
+    Column("sha", String, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("file_name", String, nullable=False),
+    Column("config", sa.JSON, nullable=False),  # framework, declared inputs and outputs, requirements
+    Column("created_at", String, nullable=False),
+    Index("ix_model_versions_model", "model_id"),
+    sqlite_autoincrement=True,
+)
+
+pipelines = Table(
+    "pipelines",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("workspace_id", ForeignKey("workspaces.id", ondelete="CASCADE"), nullable=False),
+    Column("name", String, nullable=False),
+    Column("settings", sa.JSON, nullable=False),  # of its spec, what a definition has no words for
+    Column("created_at", String, nullable=False),
+    Column("updated_at", String, nullable=False),
+    UniqueConstraint("workspace_id", "name"),
+    sqlite_autoincrement=True,
+)
+
+pipeline_versions = Table(
+    "pipeline_versions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("pipeline_id", ForeignKey("pipelines.id", ondelete="CASCADE"), nullable=False),
+    Column("version", String, nullable=False, unique=True),
+    Column("definition", sa.JSON, nullable=False),  # as the platform API writes it; {} for an empty one
+    Column("definition_hash", String, nullable=False),
+    Column("created_at", String, nullable=False),
+    Index("ix_pipeline_versions_pipeline", "pipeline_id"),
+    sqlite_autoincrement=True,
+)
+
+deployments = Table(
+    "deployments",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("pipeline_id", ForeignKey("pipelines.id", ondelete="CASCADE"), nullable=False, unique=True),
+    Column("version_id", ForeignKey("pipeline_versions.id"), nullable=False),
+    Column("error", String, nullable=False),
+    Column("updated_at", String, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# Who keeps a deployment up: `spec`, `user`, or `run:<id>`. It stops when nobody does.
+holds = Table(
+    "holds",
+    metadata,
+    Column("deployment_id", ForeignKey("deployments.id", ondelete="CASCADE"), primary_key=True),
+    Column("holder", String, primary_key=True),
+    Column("since", String, nullable=False),
+    # A holder that gave its hold back sees the deployment gone until it deploys again, also if others hold it.
+    Column("given_back", sa.Boolean, nullable=False),
+)
+
+orchestrations = Table(
+    "orchestrations",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("workspace_id", ForeignKey("workspaces.id", ondelete="CASCADE"), nullable=False),
+    Column("name", String, nullable=False),
+    Column("file_name", String, nullable=False),
+    Column("sha", String, nullable=False),
+    Column("entry", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("error", String, nullable=False),
+    Column("lock", String, nullable=False),  # resolved requirements, one a line
+    Column("environment", String, nullable=False),  # digest of the environment it was packaged into
+    Column("created_at", String, nullable=False),
+    Column("updated_at", String, nullable=False),
+    Index("ix_orchestrations_name", "workspace_id", "name"),
+)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("workspace_id", ForeignKey("workspaces.id", ondelete="CASCADE"), nullable=False),
+    Column("name", String, nullable=False),
+    Column("orchestration_id", ForeignKey("orchestrations.id"), nullable=False),
+    Column("spec", sa.JSON, nullable=False),  # as declared, secrets as references
+    Column("secret_env", LargeBinary, nullable=False),  # encrypted
+    Column("status", String, nullable=False),
+    Column("created_at", String, nullable=False),
+    Column("updated_at", String, nullable=False),
+    UniqueConstraint("workspace_id", "name"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("task_id", String, nullable=False),  # outlives its task: a record stays
+    Column("task_key", String, nullable=False),
+    Column("workspace_id", Integer, nullable=False),
+    Column("orchestration_id", String, nullable=False),
+    Column("sha", String, nullable=False),
+    Column("environment", String, nullable=False),
+    Column("intent", String),  # run-once tasks; null for a run by hand
+    Column("scheduled_at", String),  # scheduled tasks
+    Column("attempt", Integer, nullable=False),
+    Column("args", sa.JSON, nullable=False),
+    Column("status", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("detail", String, nullable=False),
+    Column("exit_code", Integer),
+    Column("code_started", sa.Boolean, nullable=False),
+    Column("results", sa.JSON),
+    Column("created_at", String, nullable=False),
+    Column("started_at", String),
+    Column("ended_at", String),
+    Index("ix_runs_task", "task_id", "created_at"),
+    # The identity of a scheduled run: no crash, restart or clock step makes it twice.
+    UniqueConstraint("task_id", "scheduled_at"),
+)
+
+# Append-only history, written in the transaction that changes the row.
+events = Table(
+    "events",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("at", String, nullable=False),
+    Column("subject", String, nullable=False),  # `run:<id>`, `task:<id>`, `orchestration:<id>`, `deployment:<id>`
+    Column("event", String, nullable=False),
+    Column("data", sa.JSON, nullable=False),
+)

@@ -1,0 +1,17 @@
+"""Tables as bytes and back, for the adapters around the engine. Importing this loads pyarrow."""
+
+from __future__ import annotations
+
+from specrunner.engine.serving.codecs import Media, decode, encode, media_of_header, media_of_path, read_table
+from specrunner.engine.serving.dataplane import ALL_COLUMNS, select_columns
+
+__all__ = [
+    "ALL_COLUMNS",
+    "Media",
+    "decode",
+    "encode",
+    "media_of_header",
+    "media_of_path",
+    "read_table",
+    "select_columns",
+]

@@ -1,0 +1,92 @@
+"""Starting the process of the user's code: forked, made ready, and held at a gate until its record is written.
+
+Standard library only. Sources: prctl(2) for PR_SET_PDEATHSIG and PR_SET_CHILD_SUBREAPER.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+# What Python or the supervisor ignores or handles; ignored ones would be inherited.
+_RESET = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
+
+
+def become_subreaper() -> bool:
+    """Make every orphan among our descendants our child; False on a system that has no such thing."""
+    return _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _prctl(option: int, value: int) -> bool:
+    try:
+        return bool(ctypes.CDLL(None).prctl(option, value, 0, 0, 0) == 0)
+    except (AttributeError, OSError):
+        return False
+
+
+class Child:
+    """A process that has its place (session, folder, descriptors, limits) but has not begun its program.
+
+    If we die it is killed; if we die before `release`, its program never begins.
+    """
+
+    def __init__(self, orders: Mapping[str, Any], env: Mapping[str, str], output: int) -> None:
+        """`orders` is run.json: its `command`, `cwd` and `memory` count. `output` becomes stdout and stderr."""
+        self._orders = orders
+        self._env = {os.fsencode(name): os.fsencode(value) for name, value in env.items()}
+        gate, self._gate = os.pipe()
+        self._trouble, trouble = os.pipe()
+        parent = os.getpid()
+        self.pid = os.fork()
+        if self.pid == 0:
+            self._become(parent, output, gate, trouble)
+        os.close(gate)
+        os.close(trouble)
+
+    def release(self) -> str:
+        """Let it begin its program; empty, or in words why it could not."""
+        os.write(self._gate, b".")
+        os.close(self._gate)
+        with os.fdopen(self._trouble, "rb") as trouble:
+            return trouble.read().decode("utf-8", "replace")
+
+    def _become(self, parent: int, output: int, gate: int, trouble: int) -> None:
+        """In the child: get ready, wait, begin. Never returns."""
+        command = self._orders["command"]
+        try:
+            signal.set_wakeup_fd(-1)
+            for number in _RESET:
+                signal.signal(number, signal.SIG_DFL)
+            os.setsid()
+            _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            os.close(self._gate)
+            if os.getppid() == parent and self._prepare(output) and os.read(gate, 1):
+                os.execve(command[0], command, self._env)  # noqa: S606 - a list of arguments, no shell
+        except OSError as error:
+            os.write(trouble, f"{error.filename or command[0]}: {error.strerror}".encode())
+        except (ValueError, MemoryError) as error:
+            os.write(trouble, str(error).encode())
+        finally:
+            os._exit(127)
+
+    def _prepare(self, output: int) -> bool:
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, 0)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        os.chdir(self._orders["cwd"])
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        memory = self._orders["memory"]
+        if memory is not None:
+            import resource  # a shared object that only runs with a limit pay for
+
+            resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+        return True

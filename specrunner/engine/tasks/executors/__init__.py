@@ -1,0 +1,1 @@
+"""Adapters of the `Executor` port: where a run's supervisor is started."""

@@ -1,0 +1,160 @@
+"""The records of runs: rows that only move along the table of legal transitions."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from specrunner.core.errors import NotFound
+from specrunner.core.lifecycle import RUN_TRANSITIONS, Reason, RunState, moved
+from specrunner.core.values import JsonObject, iso, parse_iso
+from specrunner.engine.context import Context, new_id
+from specrunner.engine.records import Orchestration, Run, Task
+from specrunner.engine.store import tables
+from specrunner.engine.tasks.tasks import key_of
+
+_T = tables.runs
+_ENDED = [str(state) for state in RunState if state.ended]
+
+
+class History:
+    """The service for run records."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def of_task(self, task_id: str) -> list[Run]:
+        """The runs of a task, newest first."""
+        return self._select(_T.c.task_id == task_id)
+
+    def of_key(self, task_key: str) -> list[Run]:
+        """The runs of every task that ever had this key, newest first."""
+        return self._select(_T.c.task_key == task_key)
+
+    def all(self) -> list[Run]:
+        """Every run, newest first."""
+        return self._select(sa.true())
+
+    def active(self) -> list[Run]:
+        """The runs that have not ended."""
+        return self._select(_T.c.status.notin_(_ENDED))
+
+    def last_per_intent(self) -> dict[str, dict[str, Run]]:
+        """By task id and intent, the newest run of that intent whose code may have begun, or has yet to."""
+        found: dict[str, dict[str, Run]] = {}
+        for run in reversed(self._select(_T.c.intent.is_not(None))):
+            if run.intent and (run.status is not RunState.LOST or run.code_started):
+                found.setdefault(run.task_id, {})[run.intent] = run
+        return found
+
+    def get(self, run_id: str) -> Run:
+        """The run of that id. Raises NotFound."""
+        found = self._select(_T.c.id == run_id)
+        if not found:
+            raise NotFound(f"There is no run {run_id!r}.")
+        return found[0]
+
+    def matching(self, prefix: str) -> list[Run]:
+        """The runs whose id begins so."""
+        return self._select(_T.c.id.startswith(prefix, autoescape=True))
+
+    def add(self, task: Task, version: Orchestration, args: JsonObject, intent: str | None) -> Run:
+        """A new run, pending; for an intent that is under way or was carried out, the run that does or did it."""
+        with self._context.database.write() as connection:
+            found = connection.execute(_carrying_out(task.id, intent)).first() if intent is not None else None
+            if found is not None:
+                return _record(found)
+            row = {
+                "id": new_id(),
+                "task_id": task.id,
+                "task_key": str(key_of(task)),
+                "workspace_id": task.workspace_id,
+                "orchestration_id": version.id,
+                "sha": version.sha,
+                "environment": version.environment,
+                "intent": intent,
+                "scheduled_at": None,
+                "attempt": 1,
+                "args": dict(args),
+                "status": RunState.PENDING,
+                "reason": "",
+                "detail": "",
+                "code_started": False,
+                "created_at": self._context.now(),
+            }
+            inserted = connection.execute(sa.insert(_T).values(row).returning(_T)).one()
+            self._context.event(connection, f"run:{row['id']}", RunState.PENDING, intent=intent)
+        return _record(inserted)
+
+    def started(self, run: Run) -> Run:
+        """Its supervisor was started."""
+        return self._move(run, RunState.RUNNING, started_at=self._context.now(), code_started=True)
+
+    def retried(self, run: Run) -> Run:
+        """Another attempt of the same run waits."""
+        return self._move(run, RunState.PENDING, attempt=run.attempt + 1)
+
+    def ended(self, run: Run, state: RunState, reason: Reason | None, **values: Any) -> Run:
+        """It ended; `values` are further columns."""
+        return self._move(run, state, **{"ended_at": self._context.now(), "reason": reason or "", **values})
+
+    def _move(self, run: Run, state: RunState, **values: Any) -> Run:
+        with self._context.database.write() as connection:
+            current = _record(connection.execute(sa.select(_T).where(_T.c.id == run.id)).one())
+            # Whoever came first is right: a terminal state never changes, what is said of an attempt that another
+            # followed is out of date, and two hosts may both see that a run has started.
+            if current.status.ended or current.attempt != run.attempt or current.status is state is RunState.RUNNING:
+                return current
+            moved(RUN_TRANSITIONS, current.status, state)
+            change = sa.update(_T).where(_T.c.id == run.id).values(status=state, **values).returning(_T)
+            row = connection.execute(change).one()
+            self._context.event(connection, f"run:{run.id}", state, reason=values.get("reason", ""))
+        return _record(row)
+
+    def _select(self, condition: sa.ColumnElement[bool]) -> list[Run]:
+        query = sa.select(_T).where(condition).order_by(_T.c.created_at.desc(), _T.c.id)
+        with self._context.database.read() as connection:
+            return [_record(row) for row in connection.execute(query)]
+
+
+def _carrying_out(task_id: str, intent: str) -> sa.Select[Any]:
+    """The newest run of an intent that is not to be repeated of itself: under way, or a success."""
+    kept = _T.c.status.notin_(_ENDED) | (_T.c.status == RunState.SUCCESS)
+    known = (_T.c.task_id == task_id) & (_T.c.intent == intent) & kept
+    return sa.select(_T).where(known).order_by(_T.c.created_at.desc()).limit(1)
+
+
+def _record(row: Any) -> Run:
+    return Run(
+        id=row.id,
+        task_id=row.task_id,
+        task_key=row.task_key,
+        workspace_id=row.workspace_id,
+        orchestration_id=row.orchestration_id,
+        sha=row.sha,
+        environment=row.environment,
+        intent=row.intent,
+        scheduled_at=_instant(row.scheduled_at),
+        attempt=row.attempt,
+        args=row.args,
+        status=RunState(row.status),
+        reason=Reason(row.reason) if row.reason else None,
+        detail=row.detail,
+        exit_code=row.exit_code,
+        code_started=row.code_started,
+        results=row.results,
+        created_at=parse_iso(row.created_at),
+        started_at=_instant(row.started_at),
+        ended_at=_instant(row.ended_at),
+    )
+
+
+def _instant(text: str | None) -> datetime | None:
+    return parse_iso(text) if text else None
+
+
+def epoch(seconds: float | None) -> str | None:
+    """Seconds since the epoch as the store writes instants."""
+    return iso(datetime.fromtimestamp(seconds, UTC)) if seconds is not None else None

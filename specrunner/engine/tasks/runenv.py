@@ -1,0 +1,62 @@
+"""The declared environment of a run's process: these variables and nothing else of the host's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from specrunner.engine.records import Run, Task
+
+# Passed on as they are: where certificates and proxies are is the machine's matter, not the engine's.
+PASSED_ON = (
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+)
+_SYSTEM_PATH = ("/usr/local/bin", "/usr/bin", "/bin")
+
+
+def run_environment(
+    task: Task, run: Run, python: Path, api: tuple[str, str], secrets: Mapping[str, str], host: Mapping[str, str]
+) -> dict[str, str]:
+    """The environment of one run. `api` is the address and the token of the engine's API.
+
+    What the task declares wins over what the machine gives; what a run needs to find its engine wins over all.
+    """
+    url, token = api
+    return {
+        "LANG": "C.UTF-8",
+        **{name: host[name] for name in PASSED_ON if name in host},
+        **task.spec.get("env", {}),
+        **secrets,
+        "PATH": ":".join((str(python.parent), *_SYSTEM_PATH)),
+        "SPECRUNNER_URL": url,
+        "SPECRUNNER_TOKEN": token,
+        "SPECRUNNER_WORKSPACE_ID": str(run.workspace_id),
+        "SPECRUNNER_TASK_ID": task.id,
+        # The names under which the platform's own client looks for the same.
+        "WALLAROO_URL": url,
+        "WALLAROO_TASK_ID": task.id,
+    }
+
+
+def redactions(values: Sequence[object]) -> tuple[str, ...]:
+    """The texts a log must not show: every string in these values; very short ones would blot out the log."""
+    found: set[str] = set()
+    for value in values:
+        if isinstance(value, Mapping):
+            found.update(redactions(list(value.values())))
+        elif isinstance(value, list | tuple):
+            found.update(redactions(value))
+        elif isinstance(value, str) and len(value) >= 4:
+            found.add(value)
+    return tuple(sorted(found, key=lambda text: (-len(text), text)))

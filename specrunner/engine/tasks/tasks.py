@@ -1,0 +1,119 @@
+"""Tasks: orders to run an orchestration. What comes of an order is a run, see `runs`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from specrunner.core.errors import NotFound
+from specrunner.core.keys import Key, Kind
+from specrunner.core.lifecycle import TASK_TRANSITIONS, TaskState, moved
+from specrunner.core.resources import is_run_once
+from specrunner.core.values import JsonObject, parse_iso
+from specrunner.engine.context import Context, new_id
+from specrunner.engine.records import Task
+from specrunner.engine.store import tables
+
+_T = tables.tasks
+_SELECT = sa.select(_T, tables.workspaces.c.name.label("workspace")).join(tables.workspaces)
+
+
+class Tasks:
+    """The service for tasks."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def all(self, workspace_id: int | None = None) -> list[Task]:
+        """All tasks, or those of a workspace, newest change first."""
+        condition = sa.true() if workspace_id is None else _T.c.workspace_id == workspace_id
+        return self._select(condition)
+
+    def get(self, task_id: str) -> Task:
+        """The task of that id. Raises NotFound."""
+        return self._one(_T.c.id == task_id, task_id)
+
+    def named(self, workspace_id: int, name: str) -> Task:
+        """The task of that name. Raises NotFound."""
+        return self._one((_T.c.workspace_id == workspace_id) & (_T.c.name == name), name)
+
+    def put(
+        self, workspace_id: int, name: str, orchestration_id: str, spec: JsonObject, secret_env: Mapping[str, str]
+    ) -> Task:
+        """Create the task or change it in place; `secret_env` is stored encrypted."""
+        now = self._context.now()
+        values = {
+            "orchestration_id": orchestration_id,
+            "spec": dict(spec),
+            "secret_env": self._context.vault.encrypt(dict(secret_env)),
+            "updated_at": now,
+        }
+        # A schedule is in force as soon as it is stored; a run-once task starts with its run.
+        initial = TaskState.PENDING if is_run_once(spec) else TaskState.STARTED
+        with self._context.database.write() as connection:
+            here = (_T.c.workspace_id == workspace_id) & (_T.c.name == name)
+            if not connection.execute(sa.update(_T).where(here).values(values)).rowcount:
+                row = {"id": new_id(), "workspace_id": workspace_id, "name": name, "status": initial, "created_at": now}
+                connection.execute(sa.insert(_T).values(row | values))
+                self._context.event(connection, f"task:{row['id']}", initial)
+        return self.named(workspace_id, name)
+
+    def move(self, task: Task, state: TaskState) -> None:
+        """Change the task's state; staying where it is is fine. Raises NotFound and IllegalTransition."""
+        with self._context.database.write() as connection:
+            # What the caller holds may be out of date: somebody may have killed the task meanwhile.
+            current = connection.execute(sa.select(_T.c.status).where(_T.c.id == task.id)).scalar()
+            if current is None:
+                raise NotFound(f"There is no task {task.name!r}.")
+            if current == state:
+                return
+            moved(TASK_TRANSITIONS, TaskState(current), state)
+            values = {"status": state, "updated_at": self._context.now()}
+            connection.execute(sa.update(_T).where(_T.c.id == task.id).values(values))
+            self._context.event(connection, f"task:{task.id}", state)
+
+    def secret_env(self, task_id: str) -> dict[str, str]:
+        """The secret part of the task's environment, revealed: for its run. Raises NotFound."""
+        with self._context.database.read() as connection:
+            row = connection.execute(sa.select(_T.c.secret_env).where(_T.c.id == task_id)).first()
+        if row is None:
+            raise NotFound(f"There is no task {task_id!r}.")
+        return dict(self._context.vault.decrypt(row.secret_env))
+
+    def delete(self, task_id: str) -> None:
+        """Remove the task; its runs stay as records. Kill it first."""
+        with self._context.database.write() as connection:
+            connection.execute(sa.delete(_T).where(_T.c.id == task_id))
+            self._context.event(connection, f"task:{task_id}", "deleted")
+
+    def _one(self, condition: sa.ColumnElement[bool], asked: object) -> Task:
+        found = self._select(condition)
+        if not found:
+            raise NotFound(f"There is no task {asked!r}.")
+        return found[0]
+
+    def _select(self, condition: sa.ColumnElement[bool]) -> list[Task]:
+        query = _SELECT.where(condition).order_by(_T.c.updated_at.desc(), _T.c.name)
+        with self._context.database.read() as connection:
+            return [_record(row) for row in connection.execute(query)]
+
+
+def key_of(task: Task) -> Key:
+    """The key by which files and records name the task."""
+    return Key(Kind.TASK, task.workspace, task.name)
+
+
+def _record(row: Any) -> Task:
+    return Task(
+        id=row.id,
+        workspace_id=row.workspace_id,
+        workspace=row.workspace,
+        name=row.name,
+        orchestration_id=row.orchestration_id,
+        spec=row.spec,
+        status=TaskState(row.status),
+        created_at=parse_iso(row.created_at),
+        updated_at=parse_iso(row.updated_at),
+    )

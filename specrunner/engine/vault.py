@@ -1,0 +1,96 @@
+"""Secrets at rest: encrypted with Fernet (AES-128-CBC and HMAC-SHA256), fingerprinted with a keyed HMAC.
+
+The key is `SPECRUNNER_KEY`, else the file `key` beside the store, made at first use, readable by its owner
+alone. Fingerprints are made with a key derived from it, so that they say nothing to whoever reads a plan.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from cryptography.fernet import Fernet, InvalidToken
+
+from specrunner.core.errors import SpecrunnerError
+from specrunner.core.values import Json, Secret, canonical
+
+KEY_VARIABLE = "SPECRUNNER_KEY"
+
+
+class Vault:
+    """Encrypts, decrypts and fingerprints with one key."""
+
+    def __init__(self, key: bytes) -> None:
+        # Any text serves as a key: Fernet's 32 bytes are derived from it.
+        self._fernet = Fernet(base64.urlsafe_b64encode(_derived(key, b"encrypt")))
+        self._print_key = _derived(key, b"fingerprint")
+        self._token_key = _derived(key, b"run-token")
+
+    @classmethod
+    def open(cls, folder: Path, environ: Mapping[str, str] = os.environ) -> Vault:
+        """The vault of a state folder; makes its key file at first use. Raises SpecrunnerError where it can't."""
+        given = environ.get(KEY_VARIABLE)
+        if given:
+            return cls(given.encode())
+        path = folder / "key"
+        try:
+            return cls(_key_file(path))
+        except OSError as problem:
+            raise SpecrunnerError(
+                f"The key file {path} can't be used: {problem.strerror}.",
+                detail="It holds the key that connection details are encrypted with.",
+                remedy=f"Let your user read and write it, or set {KEY_VARIABLE}.",
+            ) from problem
+
+    def encrypt(self, value: Json) -> bytes:
+        """A JSON value as an encrypted token."""
+        return self._fernet.encrypt(canonical(value).encode())
+
+    def decrypt(self, token: bytes) -> Json:
+        """What `encrypt` was given. Raises SpecrunnerError if the key is another."""
+        try:
+            return json.loads(self._fernet.decrypt(token))
+        except InvalidToken as problem:
+            raise SpecrunnerError(
+                "A stored secret cannot be read with this key.",
+                detail=f"It was encrypted with another {KEY_VARIABLE}, or the file .specrunner/key was exchanged.",
+                remedy=f"Set {KEY_VARIABLE} to the key it was stored with, or remove the connection and apply again.",
+            ) from problem
+
+    def fingerprint(self, secret: Secret) -> str:
+        """Equal for equal values under this key; says nothing else about the value."""
+        return hmac.new(self._print_key, canonical(secret.reveal()).encode(), hashlib.sha256).hexdigest()
+
+    def sign(self, text: str) -> str:
+        """A keyed signature of a text, for the tokens of runs."""
+        return hmac.new(self._token_key, text.encode(), hashlib.sha256).hexdigest()
+
+
+def _derived(key: bytes, purpose: bytes) -> bytes:
+    return hmac.new(key, b"specrunner/" + purpose, hashlib.sha256).digest()
+
+
+def _key_file(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        pass
+    fresh = base64.urlsafe_b64encode(os.urandom(32))
+    part = path.with_name(f"key.{os.getpid()}.{base64.urlsafe_b64encode(os.urandom(6)).decode()}")
+    descriptor = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(fresh)
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(part, path)  # whoever links first has made the key; the others read it
+    except FileExistsError:
+        pass
+    finally:
+        part.unlink()
+    return path.read_bytes()
