@@ -44,6 +44,10 @@ def test_the_cuts_of_the_stream_do_not_matter(texts: list[str], data: bytes, cut
     assert _all(texts, pieces) == _all(texts, [data])
 
 
+def test_an_empty_piece_in_the_middle_of_a_mask_makes_no_second_one() -> None:
+    assert _all(["aa"], [b"aa", b"", b"a"]) == b"*****"
+
+
 @given(_texts, _data)
 def test_no_text_is_left_between_the_masks(texts: list[str], data: bytes) -> None:
     shown = _all(texts, [data])

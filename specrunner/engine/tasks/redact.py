@@ -50,6 +50,8 @@ class Redactor:
         self._masked = 0
         for begin, end in self._spans(buffer, masked):
             if begin >= until:
+                if masked and begin == 0:  # nothing is given out, so its mask is still under way
+                    self._masked = masked
                 break
             parts.append(buffer[position:begin])
             if begin > 0 or not masked:

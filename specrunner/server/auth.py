@@ -1,0 +1,60 @@
+"""Who calls, and what they may see.
+
+A run's token may read and write the models, pipelines and deployments of its task's workspace (and of those
+that the task's spec lists), and read the connections attached there; it sees no other workspace, and dies with
+the run.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+
+from specrunner.core.errors import NotFound, SpecrunnerError
+from specrunner.engine.engine import Engine
+from specrunner.engine.records import Workspace
+
+
+class NotAuthorised(SpecrunnerError):
+    """No token, or one that is not (any longer) valid."""
+
+    http_status = 401
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An authenticated run: the name under which it holds deployments, and the workspaces it may use."""
+
+    run_id: str
+    holder: str
+    workspaces: tuple[Workspace, ...]
+
+    def workspace(self, workspace_id: int) -> Workspace:
+        """One of its workspaces. Raises NotFound, whether it exists for others or not."""
+        for found in self.workspaces:
+            if found.id == workspace_id:
+                return found
+        raise NotFound(f"There is no workspace {workspace_id} that this token may use.")
+
+    def may_use(self, workspace_id: int) -> bool:
+        """Whether objects of this workspace are visible."""
+        return any(found.id == workspace_id for found in self.workspaces)
+
+
+def caller_of(engine: Engine, header: str) -> Caller:
+    """Who sent this Authorization header. Raises NotAuthorised."""
+    scheme, _, token = header.partition(" ")
+    run_id, _, signature = token.strip().partition(".")
+    expected = engine.runs.token(run_id).partition(".")[2]
+    if scheme.lower() != "bearer" or not hmac.compare_digest(signature.encode(), expected.encode()):
+        raise NotAuthorised("This request has no valid token.", remedy="Send the header `Authorization: Bearer TOKEN`.")
+    try:
+        run = engine.history.get(run_id)
+        task = engine.tasks.get(run.task_id)
+    except NotFound as problem:
+        raise NotAuthorised("The run of this token is gone.") from problem
+    if run.status.ended:
+        raise NotAuthorised("The run of this token has ended.")
+    names = {task.workspace, *task.spec.get("workspaces", ())}
+    allowed = tuple(found for found in engine.workspaces.all() if found.name in names)
+    return Caller(run_id, engine.holder_of_run(run_id), allowed)
