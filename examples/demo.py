@@ -1,60 +1,71 @@
-"""The demo: check the house-price example, then let one of its orchestrations infer through the SDK."""
+"""The demo: apply the house-price example and show what came of it.
+
+Works on a copy in `.demo/`, so that the example stays as it is committed, and serves the example's data on
+loopback for as long as it takes. Each demo starts with nothing applied; what was built for runs before is kept
+in the user's cache, so that a second demo needs no network.
+"""
 
 from __future__ import annotations
 
+import functools
+import http.server
+import os
 import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-
-from specrunner.core.keys import Key, Kind
-from specrunner.core.resources import Resource
-from specrunner.engine.engine import Engine, default_cache
-from specrunner.engine.records import Workspace
-from specrunner.server.host import LoopbackApi
-from specrunner.spec.desired import load
 
 HERE = Path(__file__).parent
 EXAMPLE = HERE / "specs" / "house-price"
-STATE = HERE.parent / ".demo" / "state"
-NAME = "house-price"
+COPY = HERE.parent / ".demo" / "house-price"
+DATA = "houses-1k.arrow"
 
 
 def main() -> int:
+    fresh_copy()
+    with served(COPY / "data") as url:
+        os.environ["HOUSE_PRICE_DATA_URL"] = f"{url}/{DATA}"
+        say("specrunner apply --yes")
+        applied = specrunner("apply", "--yes")
+    if applied:
+        return applied
+    say(f"specrunner infer house-price data/{DATA} --limit 5")
+    return specrunner("infer", "house-price", f"data/{DATA}", "--limit", "5")
+
+
+def fresh_copy() -> None:
+    shutil.rmtree(COPY, ignore_errors=True)
+    shutil.copytree(EXAMPLE, COPY, ignore=shutil.ignore_patterns(".specrunner", "status", "__pycache__"))
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    handler = functools.partial(Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_arguments: object) -> None:
+        pass
+
+
+def say(command: str) -> None:
+    print(f"\n$ {command}", flush=True)
+
+
+def specrunner(*words: str) -> int:
     program = Path(sys.executable).with_name("specrunner")
-    print("$ specrunner validate", flush=True)
-    checked = subprocess.run([str(program), "validate"], cwd=EXAMPLE, check=False).returncode
-    if checked:
-        return checked
-    shutil.rmtree(STATE, ignore_errors=True)
-    with Engine(STATE, default_cache(), run_api=LoopbackApi) as engine:
-        return run(engine)
-
-
-def run(engine: Engine) -> int:
-    resources = load(EXAMPLE).resources
-    workspace = engine.workspaces.ensure(NAME)
-    deploy(engine, workspace, resources[Key(Kind.MODEL, NAME, NAME)])
-    code = resources[Key(Kind.ORCHESTRATION, NAME, "bundled-data")].payload
-    order = resources[Key(Kind.TASK, NAME, "score the bundled houses")].spec
-    assert code is not None
-    version = engine.orchestrations.upload(workspace.id, "bundled-data", code.file_name, code.read())
-    engine.orchestrations.package(version.id, lambda text: print(f"... {text}", flush=True))
-    task = engine.tasks.put(workspace.id, "score the bundled houses", version.id, order, {})
-    ended = engine.runs.carry_out(engine.runs.submit(task).id)
-    print(f"\nThe run ended as {ended.status}; its log:")
-    for line in engine.runs.log(ended)[0]:
-        print(f"  {line.text}")
-    return 0 if ended.status == "success" else 6
-
-
-def deploy(engine: Engine, workspace: Workspace, declared: Resource) -> None:
-    payload = declared.payload
-    assert payload is not None
-    model = engine.models.upload(workspace.id, NAME, payload.file_name, payload.read(), {"framework": "onnx"})
-    step = {"ModelInference": {"models": [{"name": model.name, "version": model.version, "sha": model.sha}]}}
-    version = engine.pipelines.add_version(workspace.id, NAME, {"id": NAME, "steps": [step]})
-    engine.planes.deploy(version.pipeline_id, version.id, engine.spec_holder)
+    return subprocess.run([str(program), *words], cwd=COPY, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -11,16 +11,32 @@ from typing import Any, Final
 import click
 
 from specrunner import __version__
-from specrunner.core.errors import InvalidSpecs, SpecrunnerError, UsageError
+from specrunner.core.errors import Diagnostic, InvalidSpecs, SpecrunnerError, UsageError
 
 # Command -> module. A module loads when its command is called, so that `--help` needs none of them.
 COMMANDS: Final = {
     "validate": "specs",
     "schema": "specs",
+    "plan": "reconcile",
+    "apply": "reconcile",
+    "destroy": "reconcile",
+    "status": "status",
+    "run": "runs",
+    "runs": "runs",
+    "logs": "runs",
+    "infer": "pipelines",
 }
 SHORT: Final = {
     "validate": "Check the spec files and report every problem at once.",
     "schema": "Print the JSON Schemas, or write them to a folder for editors.",
+    "plan": "Show what apply would change, and why. Changes nothing.",
+    "apply": "Make the target as the files declare, and wait for the runs it starts.",
+    "destroy": "Remove everything that this project has on its target.",
+    "status": "Show what is live.",
+    "run": "Run a task now and wait for its end.",
+    "runs": "List the runs of a task.",
+    "logs": "Show the log of a run, or of a task's last run.",
+    "infer": "Infer on the rows of a file through a deployed pipeline.",
 }
 
 
@@ -67,8 +83,10 @@ def _guarded_status(arguments: list[str] | None) -> int:
         import tempfile
         import traceback
 
+        from specrunner.cli.hidden import shown
+
         with tempfile.NamedTemporaryFile("w", prefix="specrunner-fault-", suffix=".log", delete=False) as file:
-            traceback.print_exception(fault, file=file)
+            file.write(shown("".join(traceback.format_exception(fault))))
         click.echo(f"error: specrunner itself failed: {type(fault).__name__}.", err=True)
         click.echo(f"    This is a fault of specrunner, not of your files. The trace is in {file.name}.", err=True)
         click.echo("    → Please report it with that file; look through it for secrets first.", err=True)
@@ -99,10 +117,24 @@ def _tell(problem: SpecrunnerError, *, as_json: bool) -> None:
     from specrunner.cli.terminal import say
     from specrunner.report.diagnostics import diagnostic_json, diagnostic_lines, summary_line
 
-    found = list(problem.diagnostics)
+    found = [_masked(one) for one in problem.diagnostics]
     if as_json:
         click.echo(json.dumps({"problems": [diagnostic_json(one) for one in found]}, indent=2, ensure_ascii=False))
         return
     say(diagnostic_lines(found), stderr=True)
     if isinstance(problem, InvalidSpecs):
         say([summary_line(found)], stderr=True)
+
+
+def _masked(problem: Diagnostic) -> Diagnostic:
+    from dataclasses import replace
+
+    from specrunner.cli.hidden import shown
+
+    return replace(
+        problem,
+        summary=shown(problem.summary),
+        detail=shown(problem.detail),
+        remedy=shown(problem.remedy),
+        source=shown(problem.source),
+    )

@@ -2,7 +2,8 @@
 
 Desired is what the files say, applied what this project last put there, live what is there now. Desired
 against applied is *your* change; live against applied is *somebody else's* (drift). Only fields that the files
-declare, or declared when last applied, are compared; a null, an absent field and an empty mapping are equal.
+declare, or declared when last applied, are compared; a null, an absent field and an empty mapping are equal, but
+not inside of what users make up themselves (`args`, `details`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from specrunner.core.resources import LiveObject, Resource, is_run_once, metadat
 from specrunner.core.values import Json, JsonObject, canonical
 
 SECRET: Final = "(secret)"  # noqa: S105 (what a plan shows in place of one)
+
+
+VERBATIM: Final = frozenset({"args", "details"})  # fields whose content means something to the user's code only
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +53,20 @@ def differences(old: Json, new: Json, path: tuple[str, ...] = ()) -> Iterator[Di
     """What differs, mapping by mapping; lists and scalars are compared whole, in sorted order of paths."""
     before = {} if old is None and isinstance(new, Mapping) else old
     after = {} if new is None and isinstance(old, Mapping) else new
-    if isinstance(before, Mapping) and isinstance(after, Mapping):
+    if path and path[0] in VERBATIM and _only_nothing_differs(before, after):
+        yield Difference(path, old, new)
+    elif isinstance(before, Mapping) and isinstance(after, Mapping):
         for name in sorted({*before, *after}):
             yield from differences(before.get(name), after.get(name), (*path, name))
     elif not _same(old, new):
         yield Difference(path, old, new)
+
+
+def _only_nothing_differs(old: Json, new: Json) -> bool:
+    """Whether two mappings are equal but for which nothings (null, absent, empty) they hold."""
+    if not isinstance(old, Mapping) or not isinstance(new, Mapping):
+        return False
+    return canonical(old) != canonical(new) and next(differences(old, new), None) is None
 
 
 def _same(old: Json, new: Json) -> bool:

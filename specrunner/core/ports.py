@@ -22,10 +22,10 @@ class Clock(Protocol):
 class SecretSource(Protocol):
     """Gives the value that a secret's reference points to."""
 
-    def resolve(self, source: JsonObject) -> Secret:
-        """The secret behind `{env: NAME}`, `{file: path}` or `{exec: [...]}`.
+    def resolve(self, source: JsonObject, mapping: bool = False) -> Secret:
+        """The secret behind `{env: NAME}`, `{file: path}` or `{exec: [...]}`, as text or as a mapping.
 
-        Raises SpecrunnerError, naming the source and never the value, where it can't be had.
+        Raises SpecrunnerError, naming the source and never the value, where it can't be had or is not of that form.
         """
 
 

@@ -12,6 +12,7 @@ from specrunner.core.errors import Conflict, NotFound
 from specrunner.core.values import Json, JsonObject, Secret, parse_iso
 from specrunner.engine.context import Context, new_id
 from specrunner.engine.records import Connection
+from specrunner.engine.rekeying import check_in_force
 from specrunner.engine.store import tables
 
 _T = tables.connections
@@ -108,6 +109,7 @@ class Connections:
         return found
 
     def _write(self, transaction: Transaction, name: str, kind: str, details: JsonObject, secret: JsonObject) -> str:
+        check_in_force(transaction, self._context.vault)
         sealed = self._context.vault.encrypt({"open": dict(details), "secret": dict(secret)})
         row = transaction.execute(sa.select(_T.c.id).where(_T.c.name == name)).first()
         if row is None:

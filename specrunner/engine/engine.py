@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from specrunner.core.errors import SpecrunnerError
+from specrunner.core.errors import Busy, SpecrunnerError
 from specrunner.core.ports import Clock
 from specrunner.core.values import Secret
 from specrunner.engine.artifacts import Artifacts
@@ -23,6 +23,7 @@ from specrunner.engine.ownership import Ownerships
 from specrunner.engine.packaging.environments import UvEnvironments
 from specrunner.engine.packaging.orchestrations import Orchestrations
 from specrunner.engine.ports import EnvironmentBuilder, Executor, RunApi
+from specrunner.engine.rekeying import Reached, Rotated, nowhere, open_vault, rotate
 from specrunner.engine.serving.deployments import SPEC, USER, Deployments, run_holder
 from specrunner.engine.serving.pipelines import Pipelines
 from specrunner.engine.serving.planes import Planes
@@ -31,7 +32,6 @@ from specrunner.engine.tasks.executors.local import LocalExecutor
 from specrunner.engine.tasks.history import History
 from specrunner.engine.tasks.runs import Colleagues, Runs
 from specrunner.engine.tasks.tasks import Tasks
-from specrunner.engine.vault import Vault
 from specrunner.engine.workspaces import Workspaces
 
 ApiFactory = Callable[["Engine"], RunApi]
@@ -57,8 +57,13 @@ class Engine:
     ) -> None:
         _prepare(folder)
         clock = clock or SystemClock()
-        vault = Vault.open(folder)
-        context = Context(folder, Database(folder / "state.db"), Artifacts(folder / "artifacts"), vault, clock)
+        database = Database(folder / "state.db")
+        try:
+            vault = open_vault(folder, database)
+        except BaseException:
+            database.close()
+            raise
+        context = Context(folder, database, Artifacts(folder / "artifacts"), vault, clock)
         self._context = context
         self._api_factory = run_api
         self._api: RunApi | None = None
@@ -93,6 +98,21 @@ class Engine:
     def fingerprint(self, secret: Secret) -> str:
         """The keyed fingerprint of a secret."""
         return self._context.vault.fingerprint(secret)
+
+    def rotate_key(self, key: bytes | None = None, reached: Reached = nowhere) -> Rotated:
+        """Put another key in force and seal everything anew; close this engine then, it holds the old one.
+
+        Whoever calls this makes sure that nobody applies meanwhile. Raises Busy while runs are under way, and what
+        `rotate` raises.
+        """
+        going = [run for run in map(self.runs.recovered, self.history.all()) if not run.status.ended]
+        if going:
+            raise Busy(
+                f"{len(going)} run{'s are' if len(going) > 1 else ' is'} under way.",
+                detail="Their access to the engine is signed with the key: it would end in the middle of their work.",
+                remedy="Wait until they have ended; `specrunner runs` shows them.",
+            )
+        return rotate(self._context, key, reached=reached)
 
     def close(self) -> None:
         """Stop waiting, stop listening, unload. Runs go on under their supervisors."""

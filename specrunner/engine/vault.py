@@ -23,13 +23,14 @@ KEY_VARIABLE = "SPECRUNNER_KEY"
 
 
 class Vault:
-    """Encrypts, decrypts and fingerprints with one key."""
+    """Encrypts, decrypts and fingerprints with one key; `id` tells keys apart and nothing else about them."""
 
     def __init__(self, key: bytes) -> None:
         # Any text serves as a key: Fernet's 32 bytes are derived from it.
         self._fernet = Fernet(base64.urlsafe_b64encode(_derived(key, b"encrypt")))
         self._print_key = _derived(key, b"fingerprint")
         self._token_key = _derived(key, b"run-token")
+        self.id = _derived(key, b"identity").hex()[:16]
 
     @classmethod
     def open(cls, folder: Path, environ: Mapping[str, str] = os.environ) -> Vault:
@@ -80,13 +81,7 @@ def _key_file(path: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError:
         pass
-    fresh = base64.urlsafe_b64encode(os.urandom(32))
-    part = path.with_name(f"key.{os.getpid()}.{base64.urlsafe_b64encode(os.urandom(6)).decode()}")
-    descriptor = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(fresh)
-        file.flush()
-        os.fsync(file.fileno())
+    part = _written_beside(path, fresh_key())
     try:
         os.link(part, path)  # whoever links first has made the key; the others read it
     except FileExistsError:
@@ -94,3 +89,33 @@ def _key_file(path: Path) -> bytes:
     finally:
         part.unlink()
     return path.read_bytes()
+
+
+def fresh_key() -> bytes:
+    """A random key, as text of one line."""
+    return base64.urlsafe_b64encode(os.urandom(32))
+
+
+def write_key(path: Path, key: bytes) -> None:
+    """Put a key file in place, whole, readable by its owner alone, safe from a power failure."""
+    _written_beside(path, key).replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder safe from a power failure."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _written_beside(path: Path, key: bytes) -> Path:
+    part = path.with_name(f"key.{os.getpid()}.{base64.urlsafe_b64encode(os.urandom(6)).decode()}")
+    descriptor = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(key)
+        file.flush()
+        os.fsync(file.fileno())
+    return part

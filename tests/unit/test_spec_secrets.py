@@ -35,7 +35,7 @@ def test_an_environment_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 )
 def test_a_file(tmp_path: Path, name: str, text: str, value: object) -> None:
     (tmp_path / name).write_text(text, newline="")
-    assert FileSecrets(tmp_path).resolve({"file": name}).reveal() == value
+    assert FileSecrets(tmp_path).resolve({"file": name}, mapping=isinstance(value, dict)).reveal() == value
 
 
 def test_the_output_of_a_program_started_at_the_root(tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_the_output_of_a_program_started_at_the_root(tmp_path: Path) -> None:
 
 
 def test_plain_text_needs_leave(tmp_path: Path) -> None:
-    assert FileSecrets(tmp_path, allow_plaintext=True).resolve({"value": {"a": 1}}).reveal() == {"a": 1}
+    assert FileSecrets(tmp_path, allow_plaintext=True).resolve({"value": {"a": 1}}, mapping=True).reveal() == {"a": 1}
     with pytest.raises(SpecrunnerError, match="plain text"):
         FileSecrets(tmp_path).resolve({"value": HIDDEN})
 
@@ -56,8 +56,8 @@ def test_plain_text_needs_leave(tmp_path: Path) -> None:
         ({"env": "SPECRUNNER_TEST_UNSET"}, "the environment variable SPECRUNNER_TEST_UNSET is not set"),
         ({"file": "nowhere"}, "the secret's file nowhere can't be read"),
         ({"file": "../outside"}, "the secret's file ../outside leaves the repository"),
-        ({"file": "bad.json"}, "the secret's file bad.json is no valid JSON"),
-        ({"file": "bad.yaml"}, "the secret's file bad.yaml is no valid YAML"),
+        ({"file": "bad.json"}, "the secret's file bad.json is no JSON or YAML object"),
+        ({"file": "bad.yaml"}, "the secret's file bad.yaml is no JSON or YAML object"),
         ({"file": "binary"}, "the secret's file binary can't be read"),
         ({"exec": ["specrunner-no-such-program"]}, "the secret from specrunner-no-such-program can't be had"),
         (
@@ -72,7 +72,7 @@ def test_errors_name_the_source_and_never_the_secret(tmp_path: Path, source: dic
     write(tmp_path, {"bad.json": f'{{"a": {HIDDEN}', "bad.yaml": f"a: [{HIDDEN}"})
     (tmp_path / "binary").write_bytes(HIDDEN.encode() + b"\xff")
     with pytest.raises(SpecrunnerError) as caught:
-        FileSecrets(tmp_path).resolve(source)
+        FileSecrets(tmp_path).resolve(source, mapping="bad" in str(source))
     shown = "".join(traceback.format_exception(caught.value)) + caught.value.detail + caught.value.remedy
     assert caught.value.summary == summary
     assert caught.value.remedy

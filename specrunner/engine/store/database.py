@@ -27,7 +27,10 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_SECONDS})
+        # Errors are shown, and what was to be stored may be nobody's business.
+        self._engine = sa.create_engine(
+            f"sqlite:///{path}", connect_args={"timeout": _BUSY_SECONDS}, hide_parameters=True
+        )
         event.listen(self._engine, "connect", _on_connect)
         event.listen(self._engine, "begin", _on_begin)
         try:
@@ -48,6 +51,13 @@ class Database:
         """A transaction: committed at the end, rolled back if anything is raised."""
         with self._explained(), self._engine.begin() as connection:
             yield connection
+
+    def checkpoint(self) -> None:
+        """Move what was committed from the log into the database and empty the log, as far as readers let us."""
+        with self._explained(), self._engine.connect() as connection:
+            raw = connection.connection.driver_connection
+            assert raw is not None, "the connection is open"  # noqa: S101
+            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()  # not within a transaction
 
     def close(self) -> None:
         """Give back every connection."""

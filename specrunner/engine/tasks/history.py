@@ -92,6 +92,10 @@ class History:
         """Its supervisor was started."""
         return self._move(run, RunState.RUNNING, started_at=self._context.now(), code_started=True)
 
+    def unstarted(self, run: Run) -> Run:
+        """What was taken for its start came to nothing: it waits for another."""
+        return self._move(run, RunState.PENDING, started_at=None, code_started=run.attempt > 1)
+
     def retried(self, run: Run) -> Run:
         """Another attempt of the same run waits."""
         return self._move(run, RunState.PENDING, attempt=run.attempt + 1)
@@ -104,8 +108,8 @@ class History:
         with self._context.database.write() as connection:
             current = _record(connection.execute(sa.select(_T).where(_T.c.id == run.id)).one())
             # Whoever came first is right: a terminal state never changes, what is said of an attempt that another
-            # followed is out of date, and two hosts may both see that a run has started.
-            if current.status.ended or current.attempt != run.attempt or current.status is state is RunState.RUNNING:
+            # followed is out of date, and two hosts may both see the same change.
+            if current.status.ended or current.attempt != run.attempt or current.status is state:
                 return current
             moved(RUN_TRANSITIONS, current.status, state)
             change = sa.update(_T).where(_T.c.id == run.id).values(status=state, **values).returning(_T)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from specrunner.core.masking import texts_of
 from specrunner.engine.records import Run, Task
 
 # Passed on as they are: where certificates and proxies are is the machine's matter, not the engine's.
@@ -50,13 +51,5 @@ def run_environment(
 
 
 def redactions(values: Sequence[object]) -> tuple[str, ...]:
-    """The texts a log must not show: every string in these values; very short ones would blot out the log."""
-    found: set[str] = set()
-    for value in values:
-        if isinstance(value, Mapping):
-            found.update(redactions(list(value.values())))
-        elif isinstance(value, list | tuple):
-            found.update(redactions(value))
-        elif isinstance(value, str) and len(value) >= 4:
-            found.add(value)
-    return tuple(sorted(found, key=lambda text: (-len(text), text)))
+    """The texts a log must not show: every string in these values, in every form that `texts_of` knows."""
+    return tuple(sorted(texts_of(values), key=lambda text: (-len(text), text)))

@@ -229,7 +229,9 @@ class Runs:
         return None
 
     def _close(self, run: Run, found: RunExit) -> Run:
-        """Write down how a process ended, or that another attempt follows."""
+        """Write down how a process ended, or that another attempt follows; what never began is started anew."""
+        if _never_began(found):
+            return self.with_.history.unstarted(run)
         limit, _ = run_retries(self._spec(run))
         if found.state in {RunState.FAILURE, RunState.TIMED_OUT} and run.attempt <= limit:
             return self.with_.history.retried(run)

@@ -14,6 +14,7 @@ from specrunner.core.resources import is_run_once
 from specrunner.core.values import JsonObject, parse_iso
 from specrunner.engine.context import Context, new_id
 from specrunner.engine.records import Task
+from specrunner.engine.rekeying import check_in_force
 from specrunner.engine.store import tables
 
 _T = tables.tasks
@@ -53,6 +54,7 @@ class Tasks:
         # A schedule is in force as soon as it is stored; a run-once task starts with its run.
         initial = TaskState.PENDING if is_run_once(spec) else TaskState.STARTED
         with self._context.database.write() as connection:
+            check_in_force(connection, self._context.vault)
             here = (_T.c.workspace_id == workspace_id) & (_T.c.name == name)
             if not connection.execute(sa.update(_T).where(here).values(values)).rowcount:
                 row = {"id": new_id(), "workspace_id": workspace_id, "name": name, "status": initial, "created_at": now}

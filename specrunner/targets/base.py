@@ -1,0 +1,85 @@
+"""The `Target` port: all that plan and apply, and the commands that look at runs, ask of a target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from specrunner.core.errors import Diagnostic
+from specrunner.core.keys import Key
+from specrunner.core.outcome import RunView
+from specrunner.core.plan import Step
+from specrunner.core.resources import Live, Owner, Resource
+from specrunner.core.values import JsonObject, Secret
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+# Told what goes on inside a long step: "building the environment".
+Note = Callable[[str], None]
+
+
+def silent(_text: str) -> None:
+    """A `Note` for when nobody looks."""
+
+
+@dataclass(frozen=True, slots=True)
+class PutOrder:
+    """Make one object as declared. `secrets` are the values behind `resource.secrets`, by the same paths."""
+
+    resource: Resource
+    step: Step
+    owner: Owner
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
+
+
+class Target(Protocol):
+    """Where specs are applied to.
+
+    Safe to call from several threads. Every write names one object by its key and may be repeated: `put` of
+    what is there already and `delete` of what is gone change nothing, and `run` of an intent that was carried
+    out gives the run that did. Errors are SpecrunnerErrors in words for people.
+    """
+
+    name: str
+
+    def read(self) -> Live:
+        """Everything live, by list calls only; writes nothing."""
+
+    def fingerprint(self, secret: Secret) -> str:
+        """The target's keyed fingerprint of a secret: equal for equal values, and says nothing else."""
+
+    def unsupported(self, resources: Iterable[Resource]) -> list[Diagnostic]:
+        """What these declare and this target cannot do, each at its place. Cheap: no file is opened."""
+
+    def unfit(self, resources: Iterable[Resource]) -> list[Diagnostic]:
+        """Which of their files cannot be used (a model that does not load), found out before the first write."""
+
+    def put(self, order: PutOrder, note: Note = silent) -> None:
+        """Create the object, or change it in place, and remember whose it is.
+
+        Raises StalePlan if the live object is no longer the one that the step was planned for.
+        """
+
+    def delete(self, step: Step, note: Note = silent) -> None:
+        """Remove the object; what runs of it is killed first. Raises StalePlan as `put` does."""
+
+    def run(self, task: Key, intent: str | None, args: JsonObject | None = None, note: Note = silent) -> RunView:
+        """Run a task and wait for the end. An intent under way is waited for, not started again."""
+
+    def runs(self, task: Key | None = None) -> Sequence[RunView]:
+        """The runs of a task, or all of them, newest first; without log tails."""
+
+    def log(self, run_id: str) -> Iterator[tuple[float, str]]:
+        """The complete lines of a run's log so far: seconds since the epoch, text. Raises NotFound."""
+
+    def infer(self, pipeline: Key, file: Path) -> pa.Table:
+        """Infer on the rows of a file through a deployed pipeline. Raises BadInput, Unavailable, NotFound."""
+
+    def stop_waiting(self) -> None:
+        """Let every `run` return soon; the runs themselves go on."""
+
+    def close(self) -> None:
+        """Give back what the target holds."""

@@ -1,0 +1,198 @@
+"""For any repository and any edit of it: what is planned can be carried out in its order, and then nothing is left."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from specrunner.core.decide import emptied, make_plan
+from specrunner.core.diff import comparable
+from specrunner.core.errors import Place
+from specrunner.core.keys import Key, Kind
+from specrunner.core.lifecycle import RunState
+from specrunner.core.plan import from_json, to_json, with_steps
+from specrunner.core.resources import Desired, LiveObject, Owner, Resource, intent_of, is_run_once, references_of
+from tests.unit.core_samples import OWNER, PLACE, SOMEBODY, carried_out, desired, live_of, plan_for
+
+NAMES = ("a", "b")
+SHAS = st.sampled_from(["1" * 64, "2" * 64])
+PROTECT = st.integers(0, 4).map(lambda number: number == 0)
+SOME_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(0, 2) | st.floats(0, 2) | st.sampled_from(["", "x", "y"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("pq"), inner, max_size=2),
+    max_leaves=4,
+)
+SETTINGS = st.dictionaries(st.sampled_from("rst"), SOME_JSON, max_size=3)
+
+
+def maybe(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.none() | values
+
+
+@st.composite
+def repositories(draw: st.DrawFn) -> list[Resource]:
+    """A valid set of declarations of up to two workspaces with two objects of each kind, some left out."""
+    workspaces = draw(st.lists(st.sampled_from(NAMES), unique=True))
+    found = [declared(draw, Key(Kind.WORKSPACE, "", name), {}) for name in workspaces]
+    for name in draw(st.lists(st.sampled_from(NAMES), unique=True)):
+        attached = draw(st.lists(st.sampled_from(workspaces), unique=True)) if workspaces else []
+        spec = {"type": draw(st.sampled_from(["HTTP", "FTP"])), "workspaces": attached, "details": draw(SETTINGS)}
+        found.append(declared(draw, Key(Kind.CONNECTION, "", name), spec))
+    for workspace in workspaces:
+        found += draw(st.permutations(inhabitants(draw, workspace)))
+    return found
+
+
+def inhabitants(draw: st.DrawFn, workspace: str) -> list[Resource]:
+    found: list[Resource] = []
+    shas: dict[str, str] = {}
+    for name in draw(st.lists(st.sampled_from(NAMES), unique=True)):
+        shas[name] = draw(SHAS)
+        spec: dict[str, Any] = {"path": f"{draw(SHAS)}.onnx", "framework": "onnx", "sha": shas[name]}
+        found.append(declared(draw, Key(Kind.MODEL, workspace, name), spec))
+    for name in draw(st.lists(st.sampled_from(NAMES), unique=True)) if shas else []:
+        models = draw(st.lists(st.sampled_from(sorted(shas)), min_size=1, unique=True))
+        spec = {
+            "deployed": draw(maybe(st.booleans())),
+            "steps": [{"model": model} for model in models],
+            "modelShas": {model: shas[model] for model in models},
+        }
+        found.append(declared(draw, Key(Kind.PIPELINE, workspace, name), spec, found))
+    code = {name: draw(SHAS) for name in draw(st.lists(st.sampled_from(NAMES), unique=True))}
+    for name, sha in code.items():
+        found.append(declared(draw, Key(Kind.ORCHESTRATION, workspace, name), {"source": name, "sha": sha}))
+    for name in draw(st.lists(st.sampled_from(NAMES), unique=True)) if code else []:
+        found.append(declared(draw, Key(Kind.TASK, workspace, name), task_spec(draw, code), found))
+    return found
+
+
+def task_spec(draw: st.DrawFn, code: Mapping[str, str]) -> dict[str, Any]:
+    orchestration = draw(st.sampled_from(sorted(code)))
+    return {
+        "orchestration": orchestration,
+        "orchestrationSha": code[orchestration],
+        "args": draw(SETTINGS),
+        "env": draw(maybe(st.just({}))),
+        "history": {"succeeded": draw(st.integers(0, 1))},
+        "schedule": draw(maybe(st.fixed_dictionaries({"cron": st.sampled_from(["0 * * * *", "1 * * * *"])}))),
+    }
+
+
+def declared(draw: st.DrawFn, key: Key, spec: dict[str, Any], earlier: list[Resource] | None = None) -> Resource:
+    """Some objects also depend on earlier ones by `dependsOn`: a pipeline or a task on whatever came before."""
+    more = [draw(st.sampled_from(earlier)).key] if earlier and draw(st.booleans()) else []
+    labels = draw(st.dictionaries(st.just("team"), st.sampled_from(["", "x"]), max_size=1))
+    references = (*references_of(key, spec), *more)
+    return Resource(key, spec, PLACE, labels=labels, protect=draw(PROTECT), references=references)
+
+
+def applied(declared: list[Resource], state: Mapping[Key, Any], fate: RunState = RunState.SUCCESS) -> dict[Key, Any]:
+    plan = plan_for(declared, state)
+    seen: set[Key] = set()
+    for step in plan.steps:
+        assert {*step.depends_on, *step.after} <= seen
+        assert not set(step.depends_on) & set(step.after)
+        seen.add(step.key)
+    return carried_out(plan, declared, state, fate_of_runs=fate)
+
+
+def what_may_stay(key: Key, state: Mapping[Key, Any]) -> bool:
+    """A protected object, and what it refers to, outlive their files."""
+    return state[key].protect or any(
+        what_may_stay(other, state) for other in state if key in references_of(other, state[other].spec)
+    )
+
+
+def what_counts(found: LiveObject) -> LiveObject:
+    """Without the fields that are never compared: only where a model's file lay may be out of date."""
+    kind = found.key.kind
+    return replace(found, spec=comparable(kind, found.spec, {}), applied=comparable(kind, found.applied or {}, {}))
+
+
+@settings(max_examples=70, deadline=None)
+@given(st.lists(repositories(), min_size=1, max_size=3), st.sampled_from([RunState.SUCCESS, RunState.FAILURE]))
+def test_after_any_edits_applied_one_after_the_other_nothing_is_left_to_do(
+    history: list[list[Resource]], fate: RunState
+) -> None:
+    state: dict[Key, Any] = {}
+    for repository in history:
+        state = applied(repository, state, fate)
+    left = plan_for(history[-1], state)
+    assert all(step.deletes and what_may_stay(step.key, state) for step in left.steps)
+    assert left.unchanged == len(history[-1])
+    for one in history[-1]:
+        assert what_counts(state[one.key]) == what_counts(replace(live_of(one), intents=state[one.key].intents))
+        failed = one.key.kind is Kind.TASK and is_run_once(one.spec) and fate is RunState.FAILURE
+        assert (one.key in {notice.key for notice in left.notices}) == failed
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(repositories(), min_size=2, max_size=3))
+def test_an_order_is_carried_out_once_however_often_one_returns_to_it(history: list[list[Resource]]) -> None:
+    """A run starts exactly where the intent was never carried out since the task was created."""
+    state: dict[Key, Any] = {}
+    for repository in [*history, *history]:
+        plan = plan_for(repository, state)
+        for one in repository:
+            known = state[one.key].intents if one.key in state else {}
+            wanted = intent_of(one.spec) if one.key.kind is Kind.TASK and is_run_once(one.spec) else ""
+            started = [step.intent for step in plan.steps if step.key == one.key and step.intent]
+            assert started == ([wanted] if wanted and wanted not in known else [])
+        state = carried_out(plan, repository, state)
+
+
+@settings(max_examples=30, deadline=None)
+@given(repositories())
+def test_destroying_leaves_only_what_is_protected_and_what_that_needs(repository: list[Resource]) -> None:
+    state = applied(repository, {})
+    plan = make_plan(emptied(desired(*repository)), state, {})
+    after = carried_out(plan, [], state)
+    assert set(after) == {key for key in state if what_may_stay(key, state)}
+
+
+@settings(max_examples=30, deadline=None)
+@given(repositories(), repositories(), st.data())
+def test_neither_plan_nor_hash_depends_on_the_order_of_declarations(
+    old: list[Resource], new: list[Resource], data: st.DataObject
+) -> None:
+    state = carried_out(plan_for(old, {}), old, {})
+    plan = plan_for(new, state)
+    shuffled_state = {key: state[key] for key in data.draw(st.permutations(sorted(state)))}
+    again = plan_for(data.draw(st.permutations(new)), shuffled_state)
+    assert again == plan
+    assert with_steps(plan, data.draw(st.permutations(plan.steps))).hash == plan.hash
+
+
+@settings(max_examples=30, deadline=None)
+@given(repositories(), repositories())
+def test_any_plan_is_read_back_as_it_was_written(old: list[Resource], new: list[Resource]) -> None:
+    plan = plan_for(new, carried_out(plan_for(old, {}), old, {}))
+    assert from_json(json.loads(json.dumps(to_json(plan)))) == plan
+
+
+@settings(max_examples=30, deadline=None)
+@given(repositories(), repositories(), st.sampled_from([None, SOMEBODY, Owner(OWNER.project, "prod")]))
+def test_what_is_not_ours_is_never_touched(theirs: list[Resource], ours: list[Resource], owner: Owner | None) -> None:
+    state = {one.key: live_of(one, owner=owner) for one in theirs}
+    mine = [one for one in ours if one.key not in state]
+    wanted = Desired(OWNER, {one.key: one for one in mine})
+    touched = {step.key for step in make_plan(wanted, state, {}).steps}
+    assert touched == {one.key for one in mine}
+
+
+@settings(max_examples=30, deadline=None)
+@given(repositories().filter(bool), st.data())
+def test_an_edit_of_what_is_created_changes_the_hash_and_another_place_does_not(
+    repository: list[Resource], data: st.DataObject
+) -> None:
+    plan = plan_for(repository, {})
+    one = data.draw(st.sampled_from(repository))
+    others = [other for other in repository if other is not one]
+    assert plan_for([*others, replace(one, place=Place("elsewhere.yaml", 7))], {}).hash == plan.hash
+    for edited in (replace(one, description="other"), replace(one, spec={**one.spec, "new": 1})):
+        assert plan_for([*others, edited], {}).hash != plan.hash

@@ -1,0 +1,275 @@
+"""What differs, and whose change it is; the list of phantom drifts as far as core decides it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from specrunner.core.diff import SECRET, Difference, FieldChange, changes, differences, secret_changes
+from specrunner.core.fields import Action
+from specrunner.core.keys import Kind
+from specrunner.core.resources import LiveObject, Resource
+from tests.unit.core_samples import MODEL, PIPELINE, PLACE, RUN_ONCE, SCHEDULED, live_of, resource, task
+
+CONNECTION: dict[str, Any] = {"type": "HTTP", "workspaces": ["a", "b"], "details": {"host": "x", "port": 80}}
+
+
+def connection(**fields: Any) -> Resource:
+    return resource(Kind.CONNECTION, "inputs", {**CONNECTION, **fields})
+
+
+def found(declared: dict[str, Any], on_target: dict[str, Any], applied: dict[str, Any] | None) -> tuple[Any, ...]:
+    wanted = resource(Kind.CONNECTION, "inputs", declared)
+    return changes(wanted, live_of(wanted, spec=on_target, applied=applied))
+
+
+def test_mappings_are_compared_field_by_field_and_lists_whole() -> None:
+    old = {"a": {"x": 1, "y": [1, 2]}, "b": "same", "gone": "g"}
+    new = {"a": {"x": 2, "y": [2, 1]}, "b": "same", "new": 0}
+    assert list(differences(old, new)) == [
+        Difference(("a", "x"), 1, 2),
+        Difference(("a", "y"), [1, 2], [2, 1]),
+        Difference(("gone",), "g", None),
+        Difference(("new",), None, 0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({}, {"a": None}),
+        ({}, {"a": {}}),
+        ({"a": None}, {"a": {"b": {}}}),
+        (None, {}),
+        (None, {"a": None}),
+        (1, 1.0),
+        ([1], [1.0]),
+        ([1], (1,)),
+        ([{"a": None}], [{}]),
+        ([{"a": 1}], [{"a": 1, "b": None}]),
+    ],
+)
+def test_these_are_the_same(one: Any, other: Any) -> None:
+    assert not list(differences(one, other))
+    assert not list(differences(other, one))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (1, True),
+        (0, False),
+        ([1], [True]),
+        ([[0]], [[False]]),
+        ([{"a": 1}], [{"a": True}]),
+        ([{}], [{"a": 1}]),
+        ("1", 1),
+        ({}, 1),
+        ({}, []),
+        ({"a": []}, {}),
+        ({"a": ""}, {}),
+        ({"a": False}, {}),
+        ({"a": 0}, {}),
+        ([], [None]),
+        ([1, 2], [1]),
+    ],
+)
+def test_these_differ(one: Any, other: Any) -> None:
+    assert list(differences(one, other))
+    assert list(differences(other, one))
+
+
+def test_an_object_as_declared_has_no_changes() -> None:
+    for one in (connection(), task(), task(SCHEDULED), resource(Kind.PIPELINE, "p", PIPELINE)):
+        assert changes(one, live_of(one)) == ()
+
+
+# Phantom drift: what looks different and is not.
+
+
+def test_a_default_that_the_server_fills_in_is_no_drift() -> None:
+    assert found(CONNECTION, {**CONNECTION, "timeout": 30, "tls": {"verify": True}}, CONNECTION) == ()
+
+
+def test_another_order_of_an_unordered_list_is_no_drift() -> None:
+    assert found(CONNECTION, {**CONNECTION, "workspaces": ["b", "a"]}, CONNECTION) == ()
+
+
+def test_an_empty_mapping_and_an_absent_one_are_the_same() -> None:
+    empty = {**CONNECTION, "details": {}}
+    absent = {name: value for name, value in empty.items() if name != "details"}
+    for declared, on_target, applied in [
+        (empty, absent, empty),
+        (absent, empty, absent),
+        (absent, empty, empty),
+        (empty, absent, absent),
+        ({**absent, "details": None}, empty, absent),
+    ]:
+        assert found(declared, on_target, applied) == ()
+
+
+def test_an_empty_description_and_empty_labels_are_as_good_as_none() -> None:
+    one = connection()
+    assert changes(one, live_of(one, description="", labels={}, protect=False)) == ()
+
+
+def test_numbers_written_otherwise_are_the_same_number() -> None:
+    declared = {**CONNECTION, "details": {"cpus": 1, "shares": [1, 2]}}
+    assert found(declared, {**CONNECTION, "details": {"cpus": 1.0, "shares": [1.0, 2.0]}}, declared) == ()
+
+
+def test_a_file_that_moved_with_the_same_content_is_no_change() -> None:
+    one = resource(Kind.MODEL, "m", {**MODEL, "path": "moved/m.onnx"})
+    assert changes(one, live_of(one, spec=MODEL, applied=MODEL)) == ()
+
+
+def test_a_field_that_is_accepted_and_comes_back_only_as_a_reference_is_no_drift() -> None:
+    declared = {**CONNECTION, "detailsFrom": {"env": "DETAILS"}}
+    assert found(declared, declared, declared) == ()
+
+
+def test_a_field_that_the_target_fills_in_and_nobody_declares_any_more_goes_away_only_if_it_was_ours() -> None:
+    less = {"type": "HTTP", "workspaces": ["a", "b"]}
+    (change,) = found(less, {**less, "details": {"host": "x"}}, {**less, "details": {"host": "x"}})
+    assert (change.path, change.old, change.new, change.drift) == ("details.host", "x", None, False)
+    assert found(less, {**less, "details": {"host": "x"}}, less) == ()
+
+
+# Whose change it is.
+
+
+def test_what_you_changed_names_your_file() -> None:
+    declared = connection(details={"host": "y", "port": 80})
+    (change,) = changes(declared, live_of(connection()))
+    assert change == FieldChange("details.host", Action.UPDATE, "changed in specs.yaml:3", "x", "y")
+
+
+def test_what_somebody_else_changed_is_drift_and_shows_the_live_value() -> None:
+    drifted = {**CONNECTION, "details": {"host": "z", "port": 80}}
+    (change,) = found(CONNECTION, drifted, CONNECTION)
+    reason = "changed on the target by somebody else"
+    assert change == FieldChange("details.host", Action.UPDATE, reason, "x", "x", live="z", drift=True)
+
+
+def test_what_both_changed_shows_three_values_and_is_told_apart() -> None:
+    declared = {**CONNECTION, "details": {"host": "mine", "port": 80}}
+    (change,) = found(declared, {**CONNECTION, "details": {"host": "theirs", "port": 80}}, CONNECTION)
+    assert (change.old, change.new, change.live, change.drift) == ("x", "mine", "theirs", False)
+    assert change.reason == "changed in specs.yaml:3, and on the target by somebody else"
+
+
+def test_your_change_and_drift_in_one_object_are_two_changes() -> None:
+    declared = {**CONNECTION, "type": "BIGQUERY"}
+    mine, theirs = sorted(
+        found(declared, {**CONNECTION, "details": {"host": "x", "port": 81}}, CONNECTION),
+        key=lambda change: change.drift,
+    )
+    assert (mine.path, mine.drift) == ("type", False)
+    assert (theirs.path, theirs.drift, theirs.live) == ("details.port", True, 81)
+
+
+def test_a_removed_field_on_the_target_is_drift() -> None:
+    (change,) = found(CONNECTION, {**CONNECTION, "details": {"host": "x"}}, CONNECTION)
+    assert (change.path, change.new, change.live, change.drift) == ("details.port", 80, None, True)
+
+
+def test_an_added_key_in_a_declared_mapping_is_drift() -> None:
+    (change,) = found(CONNECTION, {**CONNECTION, "details": {"host": "x", "port": 80, "more": 1}}, CONNECTION)
+    assert (change.path, change.new, change.live, change.drift) == ("details.more", None, 1, True)
+
+
+def test_what_the_target_has_already_of_your_change_is_no_change_at_all() -> None:
+    declared = {**CONNECTION, "type": "BIGQUERY"}
+    assert found(declared, declared, CONNECTION) == ()
+
+
+def test_an_empty_value_that_the_target_dropped_is_not_taken_for_somebody_elses_change() -> None:
+    applied = {**CONNECTION, "details": {"options": {}}}
+    declared = {**CONNECTION, "details": {"options": 5}}
+    (change,) = found(declared, {**CONNECTION, "details": {}}, applied)
+    assert (change.reason, change.drift) == ("changed in specs.yaml:3", False)
+
+
+def test_labels_description_and_protection_are_compared_as_metadata() -> None:
+    declared = connection()
+    old = live_of(declared, labels={"team": "pricing"}, description="was", protect=True)
+    assert [(one.path, one.old, one.new) for one in changes(declared, old)] == [
+        ("metadata.description", "was", None),
+        ("metadata.labels.team", "pricing", None),
+        ("metadata.protect", True, None),
+    ]
+
+
+def test_an_object_of_nobody_is_compared_with_what_it_is() -> None:
+    declared = connection(type="BIGQUERY")
+    (change,) = changes(declared, live_of(connection(), owner=None, applied=None))
+    assert (change.old, change.new, change.live, change.drift) == ("HTTP", "BIGQUERY", None, False)
+
+
+@pytest.mark.parametrize(
+    ("kind", "old", "new", "reason"),
+    [
+        (Kind.TASK, RUN_ONCE, {**RUN_ONCE, "orchestrationSha": "c" * 64}, "the orchestration has a new version"),
+        (Kind.PIPELINE, PIPELINE, {**PIPELINE, "modelShas": {"m": "c" * 64}}, "a model of it has a new version"),
+        (Kind.MODEL, MODEL, {**MODEL, "sha": "c" * 64}, "new content is a new version of the model"),
+    ],
+)
+def test_what_follows_from_another_file_does_not_blame_this_one(
+    kind: Kind, old: dict[str, Any], new: dict[str, Any], reason: str
+) -> None:
+    (change,) = changes(resource(kind, "x", new), live_of(resource(kind, "x", old)))
+    assert change.reason == reason
+    assert str(PLACE) not in change.reason
+
+
+def test_a_field_that_makes_a_run_once_task_run_changes_a_scheduled_one_in_place() -> None:
+    for spec, action in ((RUN_ONCE, Action.RUN), (SCHEDULED, Action.UPDATE)):
+        (change,) = changes(task({**spec, "args": {"rows": 11}}), live_of(task(spec)))
+        assert (change.path, change.action) == ("args.rows", action)
+
+
+# Secrets: only fingerprints are compared, and nothing of them is shown.
+
+
+def secret(before: str | None, now: str | None) -> tuple[FieldChange, ...]:
+    declared = connection(detailsFrom={"env": "DETAILS"})
+    declared = resource(Kind.CONNECTION, "inputs", declared.spec, secrets={"detailsFrom": {"env": "DETAILS"}})
+    on_target: LiveObject = live_of(declared, secrets={"detailsFrom": before} if before else {})
+    assert changes(declared, on_target) == ()
+    return secret_changes(declared, on_target, {"detailsFrom": now})
+
+
+def test_a_secret_with_the_same_fingerprint_is_unchanged() -> None:
+    assert secret("f1", "f1") == ()
+
+
+def test_a_secret_with_another_fingerprint_changed_and_neither_is_shown() -> None:
+    (change,) = secret("f1", "f2")
+    assert change == FieldChange("detailsFrom", Action.UPDATE, "its value changed", SECRET, SECRET)
+
+
+def test_a_secret_that_was_never_applied_is_new() -> None:
+    (change,) = secret(None, "f1")
+    assert (change.old, change.new) == (None, SECRET)
+
+
+def test_a_secret_that_cannot_be_read_here_changes_nothing_that_was_applied() -> None:
+    assert secret("f1", None) == ()
+
+
+def test_a_secret_that_was_never_applied_and_cannot_be_read_is_unknown_until_apply() -> None:
+    (change,) = secret(None, None)
+    assert change.reason == "its source can't be read here: unknown until apply"
+
+
+def test_a_source_that_nobody_tried_counts_as_unreadable() -> None:
+    declared = task({**RUN_ONCE, "secretEnv": {"KEY": {"env": "KEY"}}}, secrets={"secretEnv.KEY": {"env": "KEY"}})
+    (change,) = secret_changes(declared, live_of(declared), {})
+    assert "unknown until apply" in change.reason
+
+
+def test_another_source_of_a_secret_is_an_ordinary_change_of_the_reference() -> None:
+    declared = connection(detailsFrom={"env": "NEW"})
+    (change,) = changes(declared, live_of(connection(detailsFrom={"env": "OLD"})))
+    assert (change.path, change.old, change.new) == ("detailsFrom.env", "OLD", "NEW")

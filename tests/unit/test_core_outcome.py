@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from specrunner.core.fields import Action
+from specrunner.core.keys import Key, Kind
+from specrunner.core.lifecycle import RunState
+from specrunner.core.outcome import Fate, Outcome, RunView, StepOutcome
+from specrunner.core.plan import Plan, Step
+
+THEN = datetime(2026, 7, 1, tzinfo=UTC)
+TASK = Key(Kind.TASK, "w", "x")
+DONE, FAILED, SKIPPED, BLOCKED = Fate.DONE, Fate.FAILED, Fate.SKIPPED, Fate.BLOCKED
+
+
+def run(state: RunState) -> RunView:
+    return RunView("id", TASK, state, THEN)
+
+
+def outcome(fates: list[Fate | RunState], interrupted: bool = False) -> Outcome:
+    """Steps of these fates; a state of a run stands for a step that was done and started it."""
+    step = Step(TASK, Action.RUN, "")
+    steps = tuple(
+        StepOutcome(step, DONE, run=run(fate)) if isinstance(fate, RunState) else StepOutcome(step, fate)
+        for fate in fates
+    )
+    return Outcome(Plan("p", "e", "local", tuple(one.step for one in steps)), steps, THEN, THEN, interrupted)
+
+
+@pytest.mark.parametrize(
+    ("fates", "code"),
+    [
+        ([], 0),
+        ([DONE, DONE], 0),
+        ([DONE, RunState.SUCCESS], 0),
+        ([BLOCKED], 3),
+        ([DONE, BLOCKED], 3),
+        ([DONE, BLOCKED, SKIPPED], 3),
+        ([FAILED], 1),
+        ([FAILED, SKIPPED], 1),
+        ([FAILED, BLOCKED], 1),
+        ([DONE, FAILED], 5),
+        ([DONE, FAILED, SKIPPED, BLOCKED], 5),
+        ([RunState.FAILURE, FAILED], 5),
+        ([RunState.FAILURE], 6),
+        ([RunState.TIMED_OUT, DONE], 6),
+        ([RunState.KILLED], 6),
+        ([RunState.LOST], 6),
+        ([RunState.SKIPPED], 6),
+        ([RunState.FAILURE, BLOCKED], 6),
+        ([RunState.RUNNING, DONE], 0),
+        ([RunState.PENDING, BLOCKED], 3),
+    ],
+)
+def test_the_gravest_thing_that_happened_is_the_exit_code(fates: list[Fate | RunState], code: int) -> None:
+    assert outcome(fates).exit_code == code
+    assert outcome(list(reversed(fates))).exit_code == code
+    assert outcome(fates, interrupted=True).exit_code == 130
+
+
+def test_runs_that_did_not_succeed_are_those_that_ended_otherwise() -> None:
+    found = outcome([RunState.SUCCESS, RunState.FAILURE, RunState.RUNNING, RunState.LOST, DONE]).unsuccessful_runs
+    assert [one.status for one in found] == [RunState.FAILURE, RunState.LOST]
+
+
+def test_steps_are_found_by_their_fate() -> None:
+    found = outcome([DONE, SKIPPED, DONE])
+    assert [len(found.with_fate(fate)) for fate in Fate] == [2, 0, 1, 0]
+
+
+def test_a_run_lasted_from_its_start_to_its_end() -> None:
+    ended = RunView("id", TASK, RunState.SUCCESS, THEN, started=THEN, ended=THEN + timedelta(seconds=1.5))
+    assert (ended.seconds, ended.succeeded) == (1.5, True)
+    assert run(RunState.RUNNING).seconds is None
