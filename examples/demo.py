@@ -33,7 +33,10 @@ def main() -> int:
     if applied:
         return applied
     say(f"specrunner infer house-price data/{DATA} --limit 5")
-    return specrunner("infer", "house-price", f"data/{DATA}", "--limit", "5")
+    inferred = specrunner("infer", "house-price", f"data/{DATA}", "--limit", "5")
+    page = COPY / "status" / "default" / "README.md"
+    print(f"\nStatus file: {page.relative_to(Path.cwd()) if page.is_relative_to(Path.cwd()) else page}")
+    return inferred
 
 
 def fresh_copy() -> None:

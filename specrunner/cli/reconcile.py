@@ -103,7 +103,7 @@ def apply(
     source = _secrets(root, allow_plaintext, offline=from_fork())
     with _locked(root), open_target(root) as target:
         planned = _plan(source, desired, target, Wishes(adopt, destroy=not no_destroy))
-        return _carry_out(planned, target, _How(yes, force, parallelism, as_json))
+        return _carry_out(root, planned, target, _How(yes, force, parallelism, as_json))
 
 
 @click.command()
@@ -118,7 +118,7 @@ def destroy(root: Path, environment: str | None, yes: bool, force: bool, as_json
 
     desired = load_desired(root, environment)
     with _locked(root), open_target(root) as target:
-        return _carry_out(plan_destroy(desired, target), target, _How(yes, True, 8, as_json))
+        return _carry_out(root, plan_destroy(desired, target), target, _How(yes, True, 8, as_json))
 
 
 class _How:
@@ -143,7 +143,7 @@ def _plan(source: SecretSource, desired: Desired, target: Target, wishes: Wishes
     return make_plan(desired, target, source, wishes)
 
 
-def _carry_out(planned: Planned, target: Target, how: _How) -> int:
+def _carry_out(root: Path, planned: Planned, target: Target, how: _How) -> int:
     from specrunner.reconcile import planner
     from specrunner.report.as_json import outcome_json
 
@@ -154,11 +154,12 @@ def _carry_out(planned: Planned, target: Target, how: _How) -> int:
         say([Line("Nothing was changed.")], stderr=how.as_json)
         return 0
     outcome = _execute(planned, target, how)
+    written = _recorded(root, planned, outcome, target)
     if how.as_json:
         say_json(outcome_json(outcome))
     elif planned.plan.work:
         say([Line(), *outcome_lines(outcome)])
-        say(_closing(target))
+        say(_closing(target, written))
     return outcome.exit_code
 
 
@@ -197,8 +198,21 @@ def _locked(root: Path) -> Iterator[None]:
         yield
 
 
-def _closing(target: Target) -> Iterator[Line]:
-    """What is left to know: what waits for a host."""
+def _recorded(root: Path, planned: Planned, outcome: Outcome, target: Target) -> Path | None:
+    """Write the status files; the page that people open, or None where none was written."""
+    from specrunner.record.folder import FolderStatus
+    from specrunner.record.status import record
+
+    declared = planned.desired.status
+    if declared == "none":
+        return None
+    folder = root / str(declared.get("directory", "status") if isinstance(declared, dict) else "status")
+    page = record(FolderStatus(folder), planned.desired.owner, outcome, target)
+    return folder / page if page else None
+
+
+def _closing(target: Target, written: Path | None) -> Iterator[Line]:
+    """What is left to know: what waits for a host, and where the records are."""
     from specrunner.core.keys import Kind
     from specrunner.core.resources import is_run_once
 
@@ -206,3 +220,5 @@ def _closing(target: Target) -> Iterator[Line]:
     if waiting:
         tasks = counted(len(waiting), "scheduled or service task")
         yield Line(f"{tasks} stored. This version starts them only by hand: `specrunner run TASK`.", "warning")
+    if written is not None:
+        yield Line(f"Status: {written}")

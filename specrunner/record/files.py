@@ -1,0 +1,171 @@
+"""What a status file says, kind by kind, as YAML with a stable order of keys. Schema: `schemas/status.schema.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+import yaml
+
+from specrunner.core.keys import Key, Kind
+from specrunner.core.outcome import Outcome, RunView, StepOutcome
+from specrunner.core.resources import LiveObject, is_run_once
+from specrunner.core.values import Json, digest, iso
+from specrunner.record.names import to_file_name
+
+API_VERSION: Final = "specrunner/v1"
+_FOLDERS: Final = {
+    Kind.WORKSPACE: "workspaces",
+    Kind.CONNECTION: "connections",
+    Kind.MODEL: "models",
+    Kind.PIPELINE: "pipelines",
+    Kind.ORCHESTRATION: "orchestrations",
+    Kind.TASK: "tasks",
+}
+_TAIL_LINES: Final = 40
+
+
+def object_path(key: Key) -> str:
+    """`tasks/<workspace>/<task>.yaml` and the like, below the environment's folder."""
+    parts = [part for part in (key.workspace, key.name) if part]
+    return "/".join((_FOLDERS[key.kind], *map(to_file_name, parts))) + ".yaml"
+
+
+def runs_folder(task: Key) -> str:
+    """The folder of a task's run records."""
+    return f"runs/{to_file_name(task.workspace)}/{to_file_name(task.name)}/"
+
+
+def run_path(run: RunView) -> str:
+    """A run's record: by its scheduled instant where it has one, else by its id."""
+    name = run.scheduled.strftime("%Y%m%dT%H%M%SZ") if run.scheduled else run.id
+    return f"{runs_folder(run.task)}{name}.yaml"
+
+
+def apply_path(outcome: Outcome) -> str:
+    """The record of an apply."""
+    return f"applies/{outcome.started.strftime('%Y%m%dT%H%M%SZ')}-{outcome.plan.hash[:12]}.yaml"
+
+
+def object_file(found: LiveObject, commit: str, runs: Sequence[RunView]) -> dict[str, Json]:
+    """The status of one live object; `runs` are those of a task, newest first."""
+    applied = dict(found.applied or {})
+    written: dict[str, Json] = {
+        "apiVersion": API_VERSION,
+        "kind": f"{found.key.kind}Status",
+        "key": str(found.key),
+        "id": found.id,
+        "state": found.state,
+    }
+    if found.detail:
+        written["detail"] = found.detail
+    if commit:
+        written["observedCommit"] = commit
+    written |= {"owner": str(found.owner), "specHash": digest(applied)}
+    if found.key.kind is Kind.TASK:
+        written |= _task_part(found, runs)
+    if found.labels:
+        written["labels"] = dict(found.labels)
+    if found.protect:
+        written["protect"] = True
+    return written | {"applied": applied}
+
+
+def _task_part(found: LiveObject, runs: Sequence[RunView]) -> dict[str, Json]:
+    ended = [run for run in runs if run.status.ended]
+    return {
+        "active": found.state in {"pending", "started"} or not is_run_once(found.spec),
+        "lastRuns": [_brief(run) for run in runs[:10]],
+        "lastSuccess": next((_instant(run.ended) for run in ended if run.succeeded), None),
+        "lastFailure": next((_instant(run.ended) for run in ended if not run.succeeded), None),
+        "intents": dict(found.intents),
+    }
+
+
+def _brief(run: RunView) -> dict[str, Json]:
+    return {"id": run.id, "status": str(run.status), "reason": _text(run.reason), "ended": _instant(run.ended)}
+
+
+def run_file(run: RunView) -> dict[str, Json]:
+    """The record of one run."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "RunStatus",
+        "task": str(run.task),
+        "id": run.id,
+        "status": str(run.status),
+        "reason": _text(run.reason),
+        "detail": run.detail or None,
+        "attempt": run.attempt,
+        "exitCode": run.exit_code,
+        "scheduled": _instant(run.scheduled),
+        "created": iso(run.created),
+        "started": _instant(run.started),
+        "ended": _instant(run.ended),
+        "seconds": round(run.seconds, 3) if run.seconds is not None else None,
+        "args": dict(run.args),
+        "results": run.results,
+        "bundle": run.sha,
+        "environment": run.environment,
+        "logTail": list(run.log_tail[-_TAIL_LINES:]),
+    }
+
+
+def apply_file(outcome: Outcome) -> dict[str, Json]:
+    """The record of one apply, step by step."""
+    plan = outcome.plan
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "ApplyStatus",
+        "project": plan.project,
+        "environment": plan.environment,
+        "commit": plan.commit or None,
+        "planHash": plan.hash,
+        "started": iso(outcome.started),
+        "ended": iso(outcome.ended),
+        "exitCode": outcome.exit_code,
+        "steps": [_step(step) for step in outcome.steps],
+    }
+
+
+def _step(outcome: StepOutcome) -> dict[str, Json]:
+    found: dict[str, Json] = {
+        "key": str(outcome.step.key),
+        "action": str(outcome.step.action),
+        "fate": str(outcome.fate),
+        "reason": outcome.step.reason,
+    }
+    if outcome.problem is not None:
+        found["problem"] = outcome.problem.summary
+    if outcome.because is not None:
+        found["because"] = str(outcome.because)
+    if outcome.run is not None:
+        found["run"] = {"id": outcome.run.id, "status": str(outcome.run.status)}
+    return found
+
+
+def _instant(moment: datetime | None) -> str | None:
+    return iso(moment) if moment else None
+
+
+def _text(value: object) -> str | None:
+    return str(value) if value else None
+
+
+class _Dumper(yaml.SafeDumper):
+    """Safe YAML; text of several lines stands as a block, because people read these files."""
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _represent_text)
+_Dumper.add_multi_representer(str, _represent_text)  # the words of our enums
+
+
+def to_yaml(value: Json) -> bytes:
+    """A value as YAML, keys in the order given."""
+    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    return text.encode()
