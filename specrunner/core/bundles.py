@@ -6,14 +6,22 @@ Three formulations of the entry point are in use; all hold, in this order: `main
 
 from __future__ import annotations
 
+import hashlib
+import io
 import unicodedata
+import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import PurePosixPath
+
+from specrunner.core.values import JsonObject
 
 MAX_ENTRIES = 20_000
 MAX_UNPACKED_BYTES = 4 * 2**30
 MAX_RATIO = 200  # unpacked to packed; DEFLATE of ordinary files stays far below
 _LONGEST_NAME = 255  # bytes of one part of a path, on every common file system
+_CHUNK = 2**20
 SMALL_BYTES = 2**20  # unpacked; below that no ratio is a bomb
 
 
@@ -80,3 +88,81 @@ def _no_entry(sizes: Mapping[str, int]) -> str:
 
 def _requirements(names: Iterable[str]) -> list[str]:
     return sorted(name for name in names if PurePosixPath(name).name == "requirements.txt")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ManifestEntry:
+    """One file of a bundle: its name, its size in bytes unpacked, the sha256 of its bytes, whether it is a program."""
+
+    name: str
+    size: int
+    sha: str
+    executable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestChange:
+    """A file that differs between two bundles; None on the side that has none."""
+
+    name: str
+    old: ManifestEntry | None
+    new: ManifestEntry | None
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The files of a bundle, sorted by name. Folders are no entries.
+
+    It is computed from the artifact whenever it is asked for, so there is nothing to store that could be out of
+    step with it: the sha under which an orchestration was applied names the bytes.
+    """
+
+    entries: tuple[ManifestEntry, ...]
+
+    @classmethod
+    def of_zip(cls, content: bytes) -> Manifest:
+        """The manifest of a zip. Of files with one name the last counts, as in unpacking.
+
+        Raises ValueError, in words, for what is no zip, is damaged or encrypted, or unpacks to more than is allowed.
+        """
+        try:
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                return cls(_entries(archive))
+        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OSError) as problem:
+            raise ValueError(f"the zip can't be read: {problem}") from problem
+
+    @classmethod
+    def from_json(cls, data: Iterable[JsonObject]) -> Manifest:
+        """What `as_json` gave."""
+        return cls(tuple(sorted(ManifestEntry(e["name"], e["size"], e["sha"], e["executable"]) for e in data)))
+
+    def as_json(self) -> list[JsonObject]:
+        """The entries as JSON objects, sorted by name."""
+        return [{"name": e.name, "size": e.size, "sha": e.sha, "executable": e.executable} for e in self.entries]
+
+    def changes_to(self, other: Manifest) -> tuple[ManifestChange, ...]:
+        """What makes the other bundle of this one: files added, removed and changed, sorted by name."""
+        before = {entry.name: entry for entry in self.entries}
+        after = {entry.name: entry for entry in other.entries}
+        names = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
+        return tuple(ManifestChange(name, before.get(name), after.get(name)) for name in names)
+
+
+def _entries(archive: zipfile.ZipFile) -> tuple[ManifestEntry, ...]:
+    left, found = MAX_UNPACKED_BYTES, {}
+    for info in archive.infolist():
+        if not info.is_dir():
+            found[info.filename] = _entry(archive, info, left)
+            left -= found[info.filename].size
+    return tuple(sorted(found.values()))
+
+
+def _entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, left: int) -> ManifestEntry:
+    digest, size = hashlib.sha256(), 0
+    with archive.open(info) as stream:
+        while chunk := stream.read(_CHUNK):
+            size += len(chunk)
+            if size > left:  # what the zip's directory says of sizes may be a lie
+                raise ValueError(f"it unpacks to more than {MAX_UNPACKED_BYTES:,} bytes")
+            digest.update(chunk)
+    return ManifestEntry(info.filename, size, digest.hexdigest(), bool(info.external_attr >> 16 & 0o100))

@@ -47,7 +47,8 @@ class Diagnostic:
     """One problem, told so that a person can mend it.
 
     `summary` is a short sentence, `detail` says what was found and why it is wrong, `remedy` what to write or
-    type instead, `source` is the offending line as it stands in the file.
+    type instead, `source` is the offending line as it stands in the file. `code` names the kind of problem and
+    never changes, empty where nobody tells kinds apart.
     """
 
     summary: str
@@ -57,6 +58,7 @@ class Diagnostic:
     related: tuple[Place, ...] = ()
     severity: Severity = Severity.ERROR
     source: str = ""
+    code: str = ""
 
     @property
     def sort_key(self) -> tuple[str, int, int, str]:

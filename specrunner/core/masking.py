@@ -14,7 +14,7 @@ MOST_LINES = 256  # of one secret that are masked one by one; every further text
 
 
 def texts_of(values: Iterable[Json]) -> frozenset[str]:
-    """Every text in these values that must not be shown, as it is and as JSON, URLs and base64 write it.
+    """Every text in these values that must not be shown, as it is and as JSON, Python, URLs and base64 write it.
 
     A text of several lines counts line by line too, because logs are read by lines. Texts of less than four
     characters are left out.
@@ -38,7 +38,8 @@ def _forms(text: str) -> set[str]:
     escaped = {json.dumps(text, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
     urls = {quote(data, safe=""), quote(data), quote_plus(data)}
     encoded = {base64.b64encode(data).decode().rstrip("="), base64.urlsafe_b64encode(data).decode().rstrip("=")}
-    return {text, *escaped, *urls, *encoded}
+    quoted = {repr(form)[1:-1] for form in (text, *escaped)}  # as the texts of Python's own errors have it
+    return {text, *escaped, *urls, *encoded, *quoted}
 
 
 def masked(text: str, hidden: Iterable[str]) -> str:

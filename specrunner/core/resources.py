@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from specrunner.core.errors import Place
+from specrunner.core.errors import Diagnostic, Place
 from specrunner.core.fields import Action, rule_for
 from specrunner.core.keys import Key, Kind
 from specrunner.core.values import Json, JsonObject, canonical, digest
@@ -68,7 +68,8 @@ class Owner:
 class Desired:
     """Everything a spec repository declares for one environment.
 
-    `target` and `status` are as declared, before variables.
+    `target` and `status` are as declared, before variables. `warnings` are what a person should know and what
+    stops nothing.
     """
 
     owner: Owner
@@ -76,6 +77,7 @@ class Desired:
     target: Json = "local"
     status: Json = None
     safety: Safety = Safety()
+    warnings: tuple[Diagnostic, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,6 +95,10 @@ class Engine:
         """The name under which a run holds deployments."""
         return run_holder(run_id)
 
+    def generation(self) -> int:
+        """A number that changes once anybody has written to the store: what was read before may then be old."""
+        return self._context.database.generation()
+
     def fingerprint(self, secret: Secret) -> str:
         """The keyed fingerprint of a secret."""
         return self._context.vault.fingerprint(secret)
@@ -105,7 +109,7 @@ class Engine:
         Whoever calls this makes sure that nobody applies meanwhile. Raises Busy while runs are under way, and what
         `rotate` raises.
         """
-        going = [run for run in map(self.runs.recovered, self.history.all()) if not run.status.ended]
+        going = [run for run in map(self.runs.recovered, self.history.active()) if not run.status.ended]
         if going:
             raise Busy(
                 f"{len(going)} run{'s are' if len(going) > 1 else ' is'} under way.",

@@ -84,7 +84,6 @@ class Deployment:
     pipeline_id: int
     pipeline: str
     version_id: int
-    error: str
     holders: tuple[str, ...]
     given_back: tuple[str, ...]
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from specrunner.core.diff import SECRET, FieldChange
 from specrunner.core.fields import Action
+from specrunner.core.lifecycle import RunState
 from specrunner.core.outcome import Fate, Outcome, RunView, StepOutcome
 from specrunner.core.plan import Plan, Step
 from specrunner.core.values import Json, canonical, format_duration
@@ -121,8 +122,8 @@ _DONE: Final[Mapping[Action, str]] = {
 
 
 def run_words(run: RunView) -> str:
-    """The state of a run with its reason: `failure (exit, code 1)`."""
-    if run.reason is None or str(run.reason) == str(run.status):
+    """The state of a run with its reason: `failure (exit, code 1)`. Where we ended it, the code says nothing."""
+    if run.reason is None or run.status in {RunState.KILLED, RunState.LOST, RunState.TIMED_OUT}:
         return str(run.status)
     code = f", code {run.exit_code}" if run.exit_code not in {None, 0} else ""
     return f"{run.status} ({run.reason}{code})"

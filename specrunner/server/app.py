@@ -30,6 +30,7 @@ def build_app(engine: Engine) -> Starlette:
     ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _http_error, Exception: _unexpected})
     app.state.engine = engine
+    app.state.usable_deployments = inference.usable_deployments(engine)
     return app
 
 

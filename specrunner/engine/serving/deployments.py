@@ -70,11 +70,6 @@ class Deployments:
             self._context.event(connection, subject, "deployed", holder=holder, version=version_id)
         return self.get(deployment_id)
 
-    def failed(self, deployment_id: int, error: str) -> None:
-        """Remember why the version in force can't be loaded; empty when it can."""
-        with self._context.database.write() as connection:
-            connection.execute(sa.update(_D).where(_D.c.id == deployment_id).values(error=error))
-
     def give_back(self, deployment_id: int, holder: str) -> Deployment:
         """Give back a hold; one that isn't held is fine. The caller sees the deployment gone from now on."""
         with self._context.database.write() as connection:
@@ -94,7 +89,7 @@ class Deployments:
         connection.execute(sa.insert(_H).values(row))
 
     def _put(self, connection: Connection, pipeline_id: int, version_id: int) -> int:
-        values = {"version_id": version_id, "error": "", "updated_at": self._context.now()}
+        values = {"version_id": version_id, "updated_at": self._context.now()}
         found = connection.execute(sa.select(_D.c.id).where(_D.c.pipeline_id == pipeline_id)).scalar()
         if found is not None:
             connection.execute(sa.update(_D).where(_D.c.id == found).values(values))
@@ -112,7 +107,8 @@ class Deployments:
         query = sa.select(_D, _P.c.name).join(_P, _P.c.id == _D.c.pipeline_id).where(condition).order_by(_D.c.id)
         with self._context.database.read() as connection:
             rows = connection.execute(query).all()
-            holds = connection.execute(sa.select(_H).order_by(_H.c.holder)).all()
+            theirs = _H.c.deployment_id.in_([row.id for row in rows])
+            holds = connection.execute(sa.select(_H).where(theirs).order_by(_H.c.holder)).all()
         return [_record(row, [hold for hold in holds if hold.deployment_id == row.id]) for row in rows]
 
 
@@ -126,7 +122,6 @@ def _record(row: Any, holds: list[Any]) -> Deployment:
         pipeline_id=row.pipeline_id,
         pipeline=row.name,
         version_id=row.version_id,
-        error=row.error,
         holders=tuple(hold.holder for hold in holds if not hold.given_back),
         given_back=tuple(hold.holder for hold in holds if hold.given_back),
     )

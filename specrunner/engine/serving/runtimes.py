@@ -62,7 +62,7 @@ class OnnxRuntime:
         try:
             session = ort.InferenceSession(path, _options(config), providers=["CPUExecutionProvider"])
         except _ERRORS as error:
-            remedy = "Upload an .onnx file that onnx.checker accepts."
+            remedy = "Export the model once more: the file is cut short, or of another format."
             raise BadInput(f"{name} is not a usable ONNX model", _reason(error), remedy) from error
         model = OnnxModel(session, name)
         model.try_zero_row()

@@ -113,7 +113,6 @@ deployments = Table(
     Column("id", Integer, primary_key=True),
     Column("pipeline_id", ForeignKey("pipelines.id", ondelete="CASCADE"), nullable=False, unique=True),
     Column("version_id", ForeignKey("pipeline_versions.id"), nullable=False),
-    Column("error", String, nullable=False),
     Column("updated_at", String, nullable=False),
     sqlite_autoincrement=True,
 )

@@ -270,7 +270,6 @@ def _deployments() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("pipeline_id", sa.Integer(), nullable=False),
         sa.Column("version_id", sa.Integer(), nullable=False),
-        sa.Column("error", sa.String(), nullable=False),
         sa.Column("updated_at", sa.String(), nullable=False),
         sa.ForeignKeyConstraint(["pipeline_id"], ["pipelines.id"], ondelete="CASCADE"),
         sa.ForeignKeyConstraint(
