@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import json
 import sys
-from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -15,8 +14,12 @@ from specrunner.core.errors import Diagnostic, InvalidSpecs, SpecrunnerError, Us
 
 # Command -> module. A module loads when its command is called, so that `--help` needs none of them.
 COMMANDS: Final = {
+    "init": "authoring",
     "validate": "specs",
-    "schema": "specs",
+    "fmt": "authoring",
+    "render": "drawing",
+    "graph": "drawing",
+    "schema": "authoring",
     "plan": "reconcile",
     "apply": "reconcile",
     "destroy": "reconcile",
@@ -25,9 +28,14 @@ COMMANDS: Final = {
     "runs": "runs",
     "logs": "runs",
     "infer": "pipelines",
+    "secrets": "secrets",
 }
 SHORT: Final = {
+    "init": "Write a spec repository that works, to begin with.",
     "validate": "Check the spec files and report every problem at once.",
+    "fmt": "Put the keys of every document in order; comments stay.",
+    "render": "Print the documents as they hold in one environment.",
+    "graph": "Draw which object refers to which.",
     "schema": "Print the JSON Schemas, or write them to a folder for editors.",
     "plan": "Show what apply would change, and why. Changes nothing.",
     "apply": "Make the target as the files declare, and wait for the runs it starts.",
@@ -37,6 +45,7 @@ SHORT: Final = {
     "runs": "List the runs of a task.",
     "logs": "Show the log of a run, or of a task's last run.",
     "infer": "Infer on the rows of a file through a deployed pipeline.",
+    "secrets": "Change the key that stored secrets are sealed with.",
 }
 
 
@@ -67,7 +76,10 @@ class LazyGroup(click.Group):
 @click.pass_context
 def main(context: click.Context, directory: str | None) -> None:
     """Turn a git repository of YAML into running machine-learning workloads."""
-    context.obj = Path(directory).resolve() if directory else None
+    if directory:
+        from specrunner.cli.wiring import spec_folder
+
+        context.obj = spec_folder(directory)
 
 
 def run(arguments: list[str] | None = None) -> None:

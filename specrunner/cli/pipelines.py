@@ -9,6 +9,7 @@ import click
 
 from specrunner.cli.terminal import say, table
 from specrunner.cli.wiring import directory_option, find_key, json_option, open_target
+from specrunner.core.errors import SpecrunnerError
 from specrunner.core.keys import Kind
 from specrunner.report.lines import Line, counted
 
@@ -68,4 +69,8 @@ def _cell(value: Any) -> str:
 def _write(result: pa.Table, out: Path) -> None:
     from specrunner.engine import tables
 
-    out.write_bytes(tables.encode(result, tables.media_of_path(out)))
+    data = tables.encode(result, tables.media_of_path(out))
+    try:
+        out.write_bytes(data)
+    except OSError as problem:
+        raise SpecrunnerError(f"{out} can't be written: {problem.strerror}.", remedy="Name another file.") from problem

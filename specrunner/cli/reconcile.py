@@ -19,12 +19,14 @@ from specrunner.cli.wiring import (
     interruptible,
     json_option,
     load_desired,
+    look_at_target,
     open_target,
 )
 from specrunner.core.decide import Wishes
-from specrunner.core.errors import UsageError
+from specrunner.core.errors import SpecrunnerError, UsageError
 from specrunner.core.keys import Key
 from specrunner.core.plan import to_json
+from specrunner.report.diagnostics import diagnostic_lines
 from specrunner.report.lines import Line, counted
 from specrunner.report.text import outcome_lines, plan_lines
 
@@ -70,8 +72,9 @@ def plan(
 ) -> None:
     """Show what apply would change, and why. Changes nothing."""
     desired = load_desired(root, environment, offline)
+    say(diagnostic_lines(desired.warnings), stderr=True)
     source = _secrets(root, allow_plaintext, offline)
-    with open_target(root) as target:
+    with look_at_target(root) as target:
         planned = _plan(source, desired, target, Wishes(adopt, destroy=not no_destroy))
     if as_json:
         say_json(to_json(planned.plan))
@@ -100,6 +103,7 @@ def apply(
 ) -> int:
     """Make the target as the files declare, and wait for the runs it starts."""
     desired = load_desired(root, environment)
+    say(diagnostic_lines(desired.warnings), stderr=True)
     source = _secrets(root, allow_plaintext, offline=from_fork())
     with _locked(root), open_target(root) as target:
         planned = _plan(source, desired, target, Wishes(adopt, destroy=not no_destroy))
@@ -149,6 +153,7 @@ def _carry_out(root: Path, planned: Planned, target: Target, how: _How) -> int:
 
     if not how.as_json:
         say(plan_lines(planned.plan))
+    _status_folder(root, planned.desired)
     planner.check(planned, target, how.force)
     if planned.plan.work and not _approved(planned, how):
         say([Line("Nothing was changed.")], stderr=how.as_json)
@@ -203,12 +208,27 @@ def _recorded(root: Path, planned: Planned, outcome: Outcome, target: Target) ->
     from specrunner.record.folder import FolderStatus
     from specrunner.record.status import record
 
-    declared = planned.desired.status
-    if declared == "none":
+    folder = _status_folder(root, planned.desired)
+    if folder is None:
         return None
-    folder = root / str(declared.get("directory", "status") if isinstance(declared, dict) else "status")
     page = record(FolderStatus(folder), planned.desired.owner, outcome, target)
     return folder / page if page else None
+
+
+def _status_folder(root: Path, desired: Desired) -> Path | None:
+    """Where status files go; None where the project wants none. Raises SpecrunnerError for a place that is not ours."""
+    declared = desired.status
+    if declared == "none":
+        return None
+    named = str(declared.get("directory", "status") if isinstance(declared, dict) else "status")
+    folder = (root / named).resolve()
+    if folder == root or not folder.is_relative_to(root) or folder.is_file():
+        raise SpecrunnerError(
+            f"Status files can't go to {named!r}.",
+            detail="They need a folder of their own below the spec repository.",
+            remedy="Write `status: {directory: status}` in specrunner.yaml.",
+        )
+    return folder
 
 
 def _closing(target: Target, written: Path | None) -> Iterator[Line]:

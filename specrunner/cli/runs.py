@@ -43,6 +43,8 @@ def run(root: Path, task: str, as_json: bool) -> int:
         say(goes_on_lines(ended), stderr=True)
     else:
         say([Line(text) for text in ended.log_tail])
+        if not ended.succeeded and not ended.log_tail:
+            say([Line(text, "error") for text in ended.detail.splitlines()])
         style = "create" if ended.succeeded else "error"
         say([Line(f"Run {ended.id} of {key}: {run_words(ended)}.", style)])
     if not ended.status.ended:

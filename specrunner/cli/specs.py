@@ -1,52 +1,129 @@
-"""Commands over the files alone: validate, schema."""
+"""The command over the files alone: validate."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
+from specrunner import __version__
+from specrunner.cli.offline import offline_option
 from specrunner.cli.terminal import say, say_json
-from specrunner.cli.wiring import directory_option, environment_option, json_option, load_desired
-from specrunner.core.errors import SpecrunnerError
+from specrunner.cli.wiring import directory_option, environment_option, json_option, read_specs
+from specrunner.core.errors import Diagnostic, Severity, SpecrunnerError, UsageError
 from specrunner.core.keys import Kind
+from specrunner.core.resources import Desired
+from specrunner.core.values import Json
+from specrunner.report.diagnostics import diagnostic_json, diagnostic_lines, summary_line
 from specrunner.report.lines import Line, counted
+
+FORMATS = ("text", "json", "github", "sarif")
 
 
 @click.command()
 @directory_option
 @environment_option
+@offline_option
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    help="For people, for scripts, as GitHub annotations, or as SARIF for code scanning.  [default: text]",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Also list the YAML files that are not specrunner's.")
 @json_option
-def validate(root: Path, environment: str | None, as_json: bool) -> None:
+def validate(root: Path, environment: str | None, offline: bool, form: str | None, verbose: bool, as_json: bool) -> int:
     """Check the spec files and report every problem at once. Works offline and changes nothing."""
-    desired = load_desired(root, environment)
-    counts = {kind: sum(key.kind is kind for key in desired.resources) for kind in Kind}
-    if as_json:
-        owner = {"project": desired.owner.project, "environment": desired.owner.environment}
-        say_json({"problems": [], **owner, "resources": {str(kind): count for kind, count in counts.items()}})
-        return
-    words = ", ".join(counted(count, kind.lower()) for kind, count in counts.items() if count) or "nothing yet"
-    say([Line(f"Valid: project {desired.owner.project} ({desired.owner.environment}) declares {words}.", "create")])
+    if as_json and form not in {None, "json"}:
+        raise UsageError(
+            f"--json and --format {form} exclude each other.", "--json is short for --format json.", "Leave one out."
+        )
+    found, desired, status = _checked(root, environment, offline)
+    skipped = _skipped(root) if verbose else ()
+    match "json" if as_json else form:
+        case "json":
+            say_json(_report(found, desired, skipped))
+        case "sarif":
+            say_json(_scan(found, root))
+        case "github":
+            _annotate(found, root)
+            _conclude(desired, skipped)
+        case _:
+            _tell(found)
+            _conclude(desired, skipped)
+    return status
 
 
-@click.command()
-@click.argument("kind", required=False)
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write all schemas into this folder.")
-def schema(kind: str | None, out: Path | None) -> None:
-    """Print the JSON Schema of KIND, or list them; --out writes them all for editors."""
-    from specrunner.spec.schema import schema_files
+def _checked(root: Path, environment: str | None, offline: bool) -> tuple[tuple[Diagnostic, ...], Desired | None, int]:
+    """What is wrong, what is declared if nothing is, and the exit status."""
+    try:
+        desired = read_specs(root, environment, offline)
+    except SpecrunnerError as problem:
+        return problem.diagnostics, None, problem.exit_code
+    return desired.warnings, desired, 0
 
-    files = schema_files()
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        for name, data in files.items():
-            (out / name).write_bytes(data)
-        click.echo(f"{counted(len(files), 'schema')} written to {out}")
-    elif kind is None:
-        click.echo("\n".join(sorted(name.removesuffix(".schema.json") for name in files)))
-    else:
-        wanted = f"{kind.lower()}.schema.json"
-        if wanted not in files:
-            known = ", ".join(sorted(name.removesuffix(".schema.json") for name in files))
-            raise SpecrunnerError(f"There is no schema {kind!r}.", detail=f"There are: {known}.")
-        click.echo(files[wanted].decode())
+
+def _skipped(root: Path) -> Sequence[str]:
+    from specrunner.spec.documents import read_tree
+
+    try:
+        return read_tree(root).skipped
+    except SpecrunnerError:
+        return ()  # told already
+
+
+def _tell(found: Sequence[Diagnostic]) -> None:
+    say(diagnostic_lines(found), stderr=True)
+    if found:
+        say([summary_line(found)], stderr=True)
+
+
+def _conclude(desired: Desired | None, skipped: Sequence[str]) -> None:
+    say(Line(f"Skipped {name}: nothing in it is specrunner's.", "dim") for name in skipped)
+    if desired is not None:
+        say([_verdict(desired)])
+
+
+def _report(found: Sequence[Diagnostic], desired: Desired | None, skipped: Sequence[str]) -> dict[str, Json]:
+    report: dict[str, Json] = {
+        "problems": [diagnostic_json(one) for one in found if one.severity is Severity.ERROR],
+        "warnings": [diagnostic_json(one) for one in found if one.severity is Severity.WARNING],
+    }
+    if skipped:
+        report["skipped"] = list(skipped)
+    if desired is not None:
+        report |= {"project": desired.owner.project, "environment": desired.owner.environment}
+        report["resources"] = {str(kind): count for kind, count in _counts(desired).items()}
+    return report
+
+
+def _annotate(found: Sequence[Diagnostic], root: Path) -> None:
+    from specrunner.report.github import github_lines
+
+    for line in github_lines(found, _prefix(root)):
+        click.echo(line)
+
+
+def _scan(found: Sequence[Diagnostic], root: Path) -> dict[str, Json]:
+    from specrunner.report.sarif import sarif
+
+    return sarif(found, __version__, _prefix(root))
+
+
+def _prefix(root: Path) -> str:
+    """Where the specs are in their git repository: what GitHub shows names files from its top."""
+    from specrunner.spec.globs import repository_top
+
+    inside = root.relative_to(repository_top(root)).as_posix()
+    return "" if inside == "." else f"{inside}/"
+
+
+def _counts(desired: Desired) -> dict[Kind, int]:
+    return {kind: sum(key.kind is kind for key in desired.resources) for kind in Kind}
+
+
+def _verdict(desired: Desired) -> Line:
+    words = ", ".join(counted(count, kind.lower()) for kind, count in _counts(desired).items() if count)
+    owner = f"{desired.owner.project} ({desired.owner.environment})"
+    return Line(f"Valid: project {owner} declares {words or 'nothing yet'}.", "create")

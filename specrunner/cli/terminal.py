@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -32,7 +34,17 @@ def console(*, stderr: bool = False) -> Console:
     """A console on a standard stream that neither wraps nor guesses at what to colour."""
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, soft_wrap=True, markup=False, emoji=False)
+    class Patient(Console):
+        def on_broken_pipe(self) -> None:
+            # Whoever read our output has gone (`| head`); what goes on here is not broken off for that.
+            _to_nowhere(sys.stderr if stderr else sys.stdout)
+
+    return Patient(stderr=stderr, highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+
+def _to_nowhere(stream: TextIO) -> None:
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def say(lines: Iterable[Line], *, stderr: bool = False) -> None:

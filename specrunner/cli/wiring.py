@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from specrunner.core.errors import NotFound, SpecrunnerError
+from specrunner.core.errors import NotFound, SpecrunnerError, UsageError
 from specrunner.core.keys import Key, Kind
 from specrunner.core.resources import Desired
 
@@ -27,8 +28,7 @@ def directory_option(command: _Command) -> _Command:
     """`-C DIR`, before or after the command's name."""
 
     def chosen(context: click.Context, _parameter: click.Parameter, value: str | None) -> Path:
-        inherited = context.find_object(Path)
-        return Path(value).resolve() if value else (inherited or Path.cwd())
+        return spec_folder(value) if value else (context.find_object(Path) or spec_folder("."))
 
     return click.option(
         "-C",
@@ -38,6 +38,18 @@ def directory_option(command: _Command) -> _Command:
         callback=chosen,
         help="Run in this spec repository instead of the current folder.",
     )(command)
+
+
+def spec_folder(value: str) -> Path:
+    """The folder that a person named. Raises UsageError where there is none."""
+    try:
+        folder = Path(value).resolve(strict=True)
+    except (OSError, ValueError, RuntimeError) as problem:
+        asked = "The current folder" if value == "." else value
+        raise UsageError(f"{asked} is not there.", remedy="Name a spec repository with -C DIR.") from problem
+    if not folder.is_dir():
+        raise UsageError(f"{value} is no folder.", remedy="Name the folder that holds specrunner.yaml.")
+    return folder
 
 
 def environment_option(command: _Command) -> _Command:
@@ -52,11 +64,20 @@ def json_option(command: _Command) -> _Command:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")(command)
 
 
-def load_desired(root: Path, environment: str | None, offline: bool = False) -> Desired:
-    """What the files declare; `offline`, files of secrets may be missing. Raises InvalidSpecs."""
+def read_specs(root: Path, environment: str | None, offline: bool = False) -> Desired:
+    """What the files declare, judged as of now, for whatever target. Raises InvalidSpecs."""
+    from specrunner.engine.clock import SystemClock
     from specrunner.spec.desired import load
 
-    desired = load(root, environment)
+    return load(root, environment, offline, SystemClock().now(), cached=True)
+
+
+def load_desired(root: Path, environment: str | None, offline: bool = False) -> Desired:
+    """What the files declare, for a target of this version; `offline`, files of secrets may be missing.
+
+    Raises InvalidSpecs.
+    """
+    desired = read_specs(root, environment, offline)
     if desired.target != "local":
         raise SpecrunnerError(
             "This specrunner applies to the embedded engine only.",
@@ -72,22 +93,34 @@ def open_target(root: Path, *, must_exist: bool = False) -> Iterator[Target]:
 
     Raises SpecrunnerError where `must_exist` and nothing was ever applied here.
     """
-    from specrunner.targets.local.target import LocalTarget
-
     if must_exist:
         state_of(root)
-    target = LocalTarget(open_engine(root))
-    try:
+    with closing(_local(root / STATE_FOLDER)) as target:
         yield target
-    finally:
-        target.close()
 
 
-def open_engine(root: Path) -> Engine:
-    """The embedded engine of a spec repository; whoever opens it closes it."""
+@contextmanager
+def look_at_target(root: Path) -> Iterator[Target]:
+    """The target for who only looks: where nothing was applied yet, an empty one that leaves nothing behind."""
+    if (root / STATE_FOLDER / "state.db").exists():
+        with open_target(root) as target:
+            yield target
+    else:
+        with TemporaryDirectory(prefix="specrunner-") as scratch, closing(_local(Path(scratch))) as target:
+            yield target
+
+
+def _local(folder: Path) -> Target:
+    from specrunner.targets.local.target import LocalTarget
+
+    return LocalTarget(open_engine(folder))
+
+
+def open_engine(folder: Path) -> Engine:
+    """The embedded engine on a state folder; whoever opens it closes it."""
     from specrunner.engine.engine import Engine, default_cache
 
-    return Engine(root / STATE_FOLDER, default_cache(), run_api=_run_api)
+    return Engine(folder, default_cache(), run_api=_run_api)
 
 
 def state_of(root: Path) -> Path:

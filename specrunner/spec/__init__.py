@@ -10,7 +10,9 @@
 * `references` judges all drafts together: duplicates, unknown names, cycles.
 
 Every check gives a `Finding`, which names a value by its trail of keys; `positions` turns it into a diagnostic with
-file, line, column and source, for documents that have findings and for no others. Nothing stops at the first
-mistake: a wrong field is left out and the rest checked on. `secrets` is apart: it reads what sources of secrets
-give, when somebody asks for it; `globs` is what `include`, `exclude` and `.gitignore` have in common.
+file, line, column and source, for documents that have findings and for no others. `mistakes` names their kinds;
+`spelling` keeps scalars as they were written, `syntax` and `repairs` know what a writer meant, `advice` warns.
+Nothing stops at the first mistake: a wrong field is left out and the rest checked on. `secrets` is apart: it reads
+what sources of secrets give, when somebody asks for it; `globs` is what `include`, `exclude` and `.gitignore` have in
+common.
 """

@@ -6,39 +6,65 @@ import gc
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from specrunner.core.errors import Diagnostic, InvalidSpecs
 from specrunner.core.keys import Key, Kind
 from specrunner.core.resources import Desired, Owner, Resource, references_of
+from specrunner.spec.advice import ended_schedules, unused_patches
+from specrunner.spec.cache import open_cache
 from specrunner.spec.documents import Reading, read_patches, read_tree
-from specrunner.spec.drafts import Draft, draft_of, identity_of, secrets_of
+from specrunner.spec.drafts import Draft, draft_of, identity_of, references_only, secrets_of
 from specrunner.spec.environments import patched
+from specrunner.spec.findings import told
 from specrunner.spec.positions import diagnose
 from specrunner.spec.project import Project, read_project
 from specrunner.spec.references import cycles, duplicates, unknown_references
 from specrunner.spec.schema import PROJECT
 
 
-def load(root: Path, environment: str | None = None) -> Desired:
+def load(
+    root: Path,
+    environment: str | None = None,
+    offline: bool = False,
+    now: datetime | None = None,
+    *,
+    cached: bool = False,
+) -> Desired:
     """What the spec repository at `root` declares for one environment.
 
-    `environment` is the project's `defaultEnvironment` if left out. Reads files below `root` and variables of
-    the process, no secret. Raises InvalidSpecs with every problem of every file.
+    `environment` is the project's `defaultEnvironment` if left out; `offline`, the files of secrets may be
+    missing; from `now` on schedules are judged that may have ended, by nothing if left out. Reads files below
+    `root` and variables of the process, no secret. `cached`, what reading a file gave is remembered in `.specrunner`
+    for the next time; the result is the same. Raises InvalidSpecs with every problem of every file, and the warnings
+    beside them.
     """
     with _paused_collector():
-        reading = read_tree(root)
-        project, problems = read_project(reading.documents, environment, os.environ)
-        patches = read_patches(root, project.environment)
-        problems += [*reading.problems, *patches.problems]
-        drafts, found = _drafts(root, reading, patches, project)
+        cache, problems = open_cache(root) if cached else (None, [])
+        reading = read_tree(root, cache)
+        project, found = read_project(reading.documents, environment, os.environ)
+        patches = read_patches(root, project.environment, cache)
+        if cache:
+            cache.save()
+        problems += [*found, *reading.problems, *patches.problems]
+        drafts, found = _drafts(root, reading, patches, project, offline)
         problems += found
         complete = reading.complete and patches.complete
         problems += _together(drafts, project, complete)
+        warnings = _warnings(root, drafts, project, now)
         if problems:
-            raise InvalidSpecs(problems)
-        return _desired(drafts, project)
+            raise InvalidSpecs([*problems, *warnings])
+        return replace(_desired(drafts, project), warnings=warnings)
+
+
+def _warnings(root: Path, drafts: Sequence[Draft], project: Project, now: datetime | None) -> tuple[Diagnostic, ...]:
+    found = list(ended_schedules(drafts, now)) if now else []
+    if project.is_sound:
+        found += unused_patches(root, project.environments)
+    return tuple(sorted(found, key=lambda warning: warning.sort_key))
 
 
 @contextmanager
@@ -53,11 +79,13 @@ def _paused_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _drafts(root: Path, reading: Reading, patches: Reading, project: Project) -> tuple[list[Draft], list[Diagnostic]]:
+def _drafts(
+    root: Path, reading: Reading, patches: Reading, project: Project, offline: bool
+) -> tuple[list[Draft], list[Diagnostic]]:
     documents = [document for document in reading.documents if document.value.get("kind") != PROJECT]
     manifests, problems = patched(documents, patches.documents, lambda value: identity_of(value, project))
-    drafts = [draft_of(manifest, project, root) for manifest in manifests]
-    problems += [diagnose(draft.manifest.layers, finding) for draft in drafts for finding in draft.findings]
+    drafts = [draft_of(manifest, project, root, offline) for manifest in manifests]
+    problems += [diagnose(draft.manifest.layers, finding) for draft in drafts for finding in told(draft.findings)]
     return drafts, problems
 
 
@@ -110,7 +138,7 @@ def _resource(key: Key, draft: Draft, project: Project) -> Resource:
     named = [mention.key for mention in draft.mentions if not mention.is_attachment]
     return Resource(
         key=key,
-        spec=draft.spec,
+        spec=references_only(draft.spec),
         place=draft.manifest.layers[0].place,
         labels=metadata["labels"],
         description=metadata["description"] or described,

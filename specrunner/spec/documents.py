@@ -10,17 +10,21 @@ import difflib
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
 
 from specrunner.core.errors import Diagnostic, InvalidSpecs, Place
 from specrunner.core.values import Json
+from specrunner.spec.cache import Remembered, SpecCache, key_of
 from specrunner.spec.globs import Selection
-from specrunner.spec.loader import Fault, parse
+from specrunner.spec.loader import MAX_BYTES, MAX_FAULTS, Fault, parse
+from specrunner.spec.mistakes import Mistake
 from specrunner.spec.positions import Document, SourceFile, line_at
 from specrunner.spec.schema import KINDS, PROJECT
+from specrunner.spec.tree import Entry, content, yaml_files
+from specrunner.spec.validate import fitted
 
 PROJECT_FILE: Final = "specrunner.yaml"
 SMALLEST_PROJECT: Final = """\
@@ -29,7 +33,6 @@ kind: Project
 metadata: {name: my-project}
 spec: {defaultWorkspace: my-workspace}"""
 _NEVER: Final = frozenset({"status", "environments"})  # at the root: records, and patches
-_SUFFIXES: Final = (".yaml", ".yml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,28 +59,33 @@ class _Found:
     complete: bool = True
 
 
-def read_tree(root: Path) -> Reading:
+def read_tree(root: Path, cache: SpecCache | None = None) -> Reading:
     """Every document of the repository at `root`.
 
     `specrunner.yaml` at the root, and every `*.yaml` and `*.yml` below that its `include` and `exclude` let
     through; hidden folders, `status/` and `environments/` at the root, the folder of the records, and the
-    folders named as a `source` or model `path` never count. Raises InvalidSpecs where there is no project file.
+    folders named as a `source` or model `path` never count. What `cache` remembers is not read anew, and what is
+    read is put there. Raises InvalidSpecs where there is no project file.
     """
     if not (root / PROJECT_FILE).is_file():
         raise InvalidSpecs([_no_project(root)])
-    first = _read(root, PROJECT_FILE)
+    top = str(root.resolve())
+    first = _read(top, Entry(PROJECT_FILE, (root / PROJECT_FILE).is_symlink()), cache)
     first.ours = True
     selection, records = _settings(first.documents)
-    never = _NEVER | records
-    files = [name for name in _files(root, never) if name != PROJECT_FILE and name in selection]
-    return _reading(_outside_sources([first, *(_read(root, name) for name in files)]))
+    entries = (entry for entry in yaml_files(top, _NEVER | records) if entry.path != PROJECT_FILE)
+    found = [_read(top, entry, cache) for entry in entries if entry.error or entry.path in selection]
+    return _reading(_outside_sources([first, *found]))
 
 
-def read_patches(root: Path, environment: str) -> Reading:
+def read_patches(root: Path, environment: str, cache: SpecCache | None = None) -> Reading:
     """The documents that patch others in one environment: `environments/<environment>/*.yaml`."""
-    folder = root / "environments" / environment
-    names = sorted(path.name for path in folder.iterdir() if path.suffix in _SUFFIXES) if folder.is_dir() else []
-    return _reading(_read(root, f"environments/{environment}/{name}") for name in names)
+    folder = f"environments/{environment}"
+    if not (root / folder).is_dir():
+        return Reading()
+    entries = (entry for entry in yaml_files(str(root / folder), frozenset()) if "/" not in entry.path)
+    top = str(root.resolve())
+    return _reading(_read(top, entry._replace(path=f"{folder}/{entry.path}"), cache) for entry in entries)
 
 
 def _reading(found: Iterable[_Found]) -> Reading:
@@ -97,6 +105,7 @@ def _no_project(root: Path) -> Diagnostic:
         f"{root} is no spec repository: its root needs that file.",
         f"Change to the right folder, type `specrunner init`, or write {PROJECT_FILE}:\n{SMALLEST_PROJECT}",
         Place(PROJECT_FILE),
+        code=Mistake.NO_PROJECT,
     )
 
 
@@ -114,18 +123,6 @@ def _texts(value: Json) -> list[str]:
     return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
-def _files(root: Path, never: frozenset[str], prefix: str = "") -> Iterator[str]:
-    with os.scandir(root / prefix) as entries:
-        ordered = sorted(entries, key=lambda entry: entry.name)
-    for entry in ordered:
-        name = prefix + entry.name
-        if entry.is_dir(follow_symlinks=False):
-            if not entry.name.startswith(".") and name not in never:
-                yield from _files(root, never, f"{name}/")
-        elif name.endswith(_SUFFIXES):
-            yield name
-
-
 def _outside_sources(files: list[_Found]) -> list[_Found]:
     """The files outside every folder that a counted document names as its source or path.
 
@@ -134,11 +131,19 @@ def _outside_sources(files: list[_Found]) -> list[_Found]:
     counted = files
     for _ in range(8):  # each round sees one more level of folders within folders
         sources = {name for file in counted for document in file.documents for name in _sources(document.value)}
-        outside = [file for file in files if sources.isdisjoint(map(str, PurePosixPath(file.path).parents))]
+        outside = [file for file in files if not _is_below(file.path, sources)] if sources else files
         if len(outside) == len(counted):
             break
         counted = outside
     return counted
+
+
+def _is_below(path: str, folders: set[str]) -> bool:
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        if path in folders:
+            return True
+    return False
 
 
 def _sources(value: Json) -> Iterator[str]:
@@ -154,49 +159,88 @@ def _plain(name: str) -> str:
     return os.path.normpath(name).replace(os.sep, "/")
 
 
-def _read(root: Path, name: str) -> _Found:
-    found = _Found(name)
-    path = root / name
-    if path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
-        found.problems.append(
-            Diagnostic(
-                f"{name} leaves the repository",
-                "It is a symbolic link to a file outside.",
-                "Copy the file, or name it under `exclude`.",
-                Place(name),
-            )
+def _read(root: str, entry: Entry, cache: SpecCache | None) -> _Found:
+    found = _Found(entry.path if entry.path.isascii() else entry.path.encode("utf-8", "replace").decode())
+    path = f"{root}/{entry.path}"
+    if entry.is_link and not Path(path).resolve().is_relative_to(root):
+        return _unread(
+            found,
+            f"{found.path} leaves the repository",
+            "It is a symbolic link to a file outside.",
+            "Copy the file, or name it under `exclude`.",
+            Mistake.LEAVES_REPOSITORY,
         )
-        found.ours, found.complete = True, False
-        return found
+    if entry.error or not entry.is_file:
+        remedy = "Check its permissions." if entry.error else "Delete it, or name it under `exclude`."
+        return _unread(found, f"{found.path} can't be read", f"{entry.error or 'It is no ordinary file'}.", remedy)
     try:
-        data = path.read_bytes()
+        data, size = content(path)
     except OSError as error:
-        problem = Diagnostic(f"{name} can't be read", f"{error.strerror}.", "Check its permissions.", Place(name))
-        found.problems.append(problem)
-        found.ours, found.complete = True, False
+        remedy = "Create what the link points to, or delete it." if entry.is_link else "Check its permissions."
+        return _unread(found, f"{found.path} can't be read", f"{error.strerror}.", remedy)
+    if size > MAX_BYTES:
+        return _too_large(found, data, size)
+    if found.path != PROJECT_FILE and not any(word in data for word in _OUR_WORDS):
         return found
-    if name != PROJECT_FILE and not any(word in data for word in (b"apiVersion", b"kind", b"specrunner", b"\0")):
-        return found
-    return _parsed(found, data)
+    return _parsed(found, data, cache)
 
 
-def _parsed(found: _Found, data: bytes) -> _Found:
+# A file without any of these has nothing to do with us; UTF-16 has zeros, and is told.
+_OUR_WORDS: Final = (b"apiVersion", b"kind", b"specrunner", b"\0")
+
+
+def _unread(found: _Found, summary: str, detail: str, remedy: str, code: Mistake = Mistake.UNREADABLE) -> _Found:
+    found.problems.append(Diagnostic(summary, detail, remedy, Place(found.path), code=code))
+    found.ours, found.complete = True, False
+    return found
+
+
+def _too_large(found: _Found, data: bytes, size: int) -> _Found:
+    """Refused by its size, if it is ours: what lies beyond the limit is never read."""
+    if found.path != PROJECT_FILE and not _mentions_us(data.decode("utf-8-sig", errors="replace")):
+        return found
+    return _unread(
+        found,
+        "the file is too large",
+        f"It has {size:,} bytes; a file of specs may have {MAX_BYTES:,}.",
+        "Split it into several files.",
+        Mistake.FILE_TOO_LARGE,
+    )
+
+
+def _parsed(found: _Found, data: bytes, cache: SpecCache | None) -> _Found:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         _undecodable(found, data, error)
         return found
     file = SourceFile(found.path, text)
-    parsed = parse(text)
-    documents = [Document(file, index, line, value) for index, (line, value) in enumerate(parsed.documents)]
-    standings = [_standing(document.value) for document in documents]
-    found.ours = _Standing.OURS in standings or (not parsed.complete and _mentions_us(text))
+    if cache is None:
+        return _fresh(found, file)
+    key = key_of(data)
+    known = cache.get(key)
+    if known is not None:
+        found.documents = [Document(file, *one) for one in known]
+        found.ours = bool(known)
+    elif not _fresh(found, file).problems and all(document.fit is not None for document in found.documents):
+        cache.put(key, [Remembered(one.index, one.line, one.value, one.fit) for one in found.documents])
+    return found
+
+
+def _fresh(found: _Found, file: SourceFile) -> _Found:
+    """Read without a cache."""
+    parsed = parse(file.text)
+    # With a variable in it, a document means what the environment says.
+    is_plain = "${" not in file.text
+    standings = [_standing(value) for _, value in parsed.documents]
+    found.ours = _Standing.OURS in standings or (not parsed.complete and _mentions_us(file.text))
     found.complete = parsed.complete
     found.problems += [_diagnostic(file, fault) for fault in parsed.faults]
-    for document, standing in zip(documents, standings, strict=True):
+    for index, ((line, value), standing) in enumerate(zip(parsed.documents, standings, strict=True)):
+        document = Document(file, index, line, value)
         if standing is _Standing.OURS:
-            found.documents.append(document)
-        elif standing is _Standing.FOREIGN:
+            found.documents.append(replace(document, fit=fitted(document)) if is_plain else document)
+        elif standing is _Standing.FOREIGN and found.ours and len(found.problems) < MAX_FAULTS:
             found.problems.append(_foreign(document))
     return found
 
@@ -225,10 +269,12 @@ def _standing(value: Json) -> _Standing:
 
 
 def _is_near(group: str) -> bool:
+    if len(group) > 40:
+        return False  # comparing takes time
     return group == "specrunner" or difflib.SequenceMatcher(None, group.casefold(), "specrunner").ratio() >= 0.8
 
 
-_VERSION_LINE: Final = re.compile(r"^\s*[\"']?apiVersion[\"']?\s*:\s*[\"']?([^/\s\"']+)", re.MULTILINE)
+_VERSION_LINE: Final = re.compile(r"^[ \t]*[\"']?apiVersion[\"']?\s*:\s*[\"']?([^/\s\"']+)", re.MULTILINE)
 
 
 def _mentions_us(text: str) -> bool:
@@ -243,6 +289,7 @@ def _foreign(document: Document) -> Diagnostic:
         "Begin it with `apiVersion: specrunner/v1`, or move it to a file of its own.",
         Place(document.file.path, document.line, 1),
         source=line_at(document.file.text, document.line),
+        code=Mistake.FOREIGN_DOCUMENT,
     )
 
 
@@ -257,6 +304,7 @@ def _undecodable(found: _Found, data: bytes, error: UnicodeDecodeError) -> None:
         "the file is not UTF-8",
         f"The byte 0x{data[error.start]:02X} can't stand here.",
         "Save the file as UTF-8.",
+        Mistake.NOT_UTF8,
     )
     found.problems.append(_diagnostic(SourceFile(found.path, text), fault))
 
@@ -268,4 +316,5 @@ def _diagnostic(file: SourceFile, fault: Fault) -> Diagnostic:
         fault.remedy,
         Place(file.path, fault.line, fault.column),
         source=line_at(file.text, fault.line),
+        code=fault.code,
     )

@@ -6,22 +6,23 @@ A draft needs no other document. It is made for wrong documents too, from the fi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from specrunner.core.keys import Key, Kind
 from specrunner.core.resources import Payload
-from specrunner.core.values import Json, JsonObject
+from specrunner.core.values import MASK, Json, JsonObject
 from specrunner.spec.bundle import BadBundle, file_payload, folder_payload, orchestration_payload
 from specrunner.spec.environments import Identity, Manifest
 from specrunner.spec.findings import Finding, Trail, nearest
+from specrunner.spec.mistakes import Mistake
 from specrunner.spec.normalise import completed, full_schedule, plain_arguments
-from specrunner.spec.paths import BadPath, inside
+from specrunner.spec.paths import BadPath, Missing, inside
 from specrunner.spec.project import Project
-from specrunner.spec.schedules import unwrapped
-from specrunner.spec.validate import sound, validated
+from specrunner.spec.validate import sound, validated, with_plain_schedule
 from specrunner.spec.variables import is_file_name, substitute
 
 
@@ -61,36 +62,49 @@ def identity_of(value: Json, project: Project) -> Identity | None:
     return (kind, str(workspace), str(metadata["name"]))
 
 
+_KINDS: Final[Mapping[str, Kind]] = {str(kind): kind for kind in Kind}
+
+
 def _kind_of(value: Json) -> Kind | None:
     kind = value.get("kind")
-    return Kind(kind) if isinstance(kind, str) and kind in set(Kind) else None
+    return _KINDS.get(kind) if isinstance(kind, str) else None
 
 
-def draft_of(manifest: Manifest, project: Project, root: Path) -> Draft:
-    """The draft of a document, with every finding that the document alone gives rise to."""
+def draft_of(manifest: Manifest, project: Project, root: Path, offline: bool = False) -> Draft:
+    """The draft of a document, with every finding that the document alone gives rise to.
+
+    `offline`, the file of a secret may be missing.
+    """
     draft = Draft(manifest)
-    value = manifest.value
-    if any("${" in layer.file.text for layer in manifest.layers):
-        value, found = substitute(value, project.variables)
-        draft.findings += found
-    value, found = validated(_with_plain_schedule(value), manifest.layers, project.variables)
-    bad = {finding.trail for finding in draft.findings}
-    draft.findings += [finding for finding in found if finding.trail not in bad]
+    value = manifest.layers[0].fit if len(manifest.layers) == 1 else None
+    if value is None:
+        value = _judged(manifest, project, draft.findings)
     kind = _kind_of(value)
     if kind is None:
         return draft
-    parts = {"metadata": {}, "spec": {}, **sound(value, draft.findings)}
+    parts = {"metadata": {}, "spec": {}, **sound(value, draft.findings)} if draft.findings else value
     _fill(draft, kind, completed(parts, kind), project)
     _STEPS[kind](draft, root)
-    _check_files(draft, root)
+    _check_files(draft, root, offline)
     return draft
 
 
-def _with_plain_schedule(value: Json) -> Json:
-    spec = value.get("spec")
-    if value.get("kind") != Kind.TASK or not isinstance(spec, dict) or "schedule" not in spec:
-        return value
-    return {**value, "spec": {**spec, "schedule": unwrapped(spec["schedule"])}}
+def _judged(manifest: Manifest, project: Project, findings: list[Finding]) -> Json:
+    """The document with its variables replaced, as its schema wants it; what is wrong is added to `findings`."""
+    value = manifest.value
+    if any(_has_variables(layer.file.text) for layer in manifest.layers):
+        value, found = substitute(value, project.variables)
+        findings += found
+    value, found = validated(with_plain_schedule(value), manifest.layers, project.variables)
+    bad = {finding.trail for finding in findings}
+    findings += [finding for finding in found if finding.trail not in bad]
+    return value
+
+
+@functools.lru_cache(maxsize=4)
+def _has_variables(text: str) -> bool:
+    """Remembered for the next document of the same file: a file may hold thousands."""
+    return "${" in text
 
 
 def _fill(draft: Draft, kind: Kind, whole: Mapping[str, Any], project: Project) -> None:
@@ -108,6 +122,7 @@ def _fill(draft: Draft, kind: Kind, whole: Mapping[str, Any], project: Project) 
                 "It names none, and the project has no `defaultWorkspace`.",
                 "Add `workspace: …`, or `defaultWorkspace: …` in specrunner.yaml.",
                 at_key=True,
+                code=Mistake.NO_WORKSPACE,
             )
         )
     elif isinstance(name, str):
@@ -124,12 +139,14 @@ def _common_mentions(key: Key, draft: Draft) -> Iterator[Mention]:
         if found:
             yield Mention(trail, found)
         else:
+            kind, _, name = text.partition("/")
             draft.findings.append(
                 Finding(
                     trail,
-                    f"{text!r} is no key",
-                    "It is `Kind/workspace/name`.",
-                    "Name the workspace: `Kind/workspace/name`.",
+                    f"{text!r} names no workspace",
+                    f"A {key.kind} belongs to none itself: whose is it?",
+                    f"Write `{kind}/WORKSPACE/{name}`, with the workspace's name.",
+                    code=Mistake.BAD_REFERENCE,
                 )
             )
 
@@ -182,21 +199,33 @@ def _load_payload(draft: Draft, root: Path, name: str, load: Callable[[Path], Pa
         draft.findings.append(_bad_path(("spec", name), error))
     except OSError as error:
         draft.findings.append(
-            Finding(("spec", name), f"{draft.spec[name]} can't be read", f"{error.strerror}.", "Check its permissions.")
+            Finding(
+                ("spec", name),
+                f"{draft.spec[name]} can't be read",
+                f"{error.strerror}.",
+                "Check its permissions.",
+                code=Mistake.UNREADABLE,
+            )
         )
     except BadBundle as error:
         draft.findings += [_bad_bundle(("spec", name), draft.spec[name], reason) for reason in error.reasons]
 
 
 def _bad_bundle(trail: Trail, name: str, reason: str) -> Finding:
-    remedies = {
-        "no main.py": "Add a main.py at its top.",
-        "requirements.txt": "Keep one of them.",
-        "symbolic link": "Replace the link by the file, or name it under `exclude`.",
-        "neither a folder": "Name the folder that holds main.py, or a .zip of it.",
-    }
-    remedy = next((remedies[words] for words in remedies if words in reason), "Correct the bundle.")
-    return Finding(trail, f"{name} can't be used as a bundle", f"{reason[0].upper()}{reason[1:]}.", remedy)
+    code, remedy = next((found for words, found in _BUNDLE_RULES.items() if words in reason), _UNSAFE)
+    return Finding(trail, f"{name} can't be used as a bundle", f"{reason[0].upper()}{reason[1:]}.", remedy, code=code)
+
+
+# The rules of `core.bundles` and of `bundle`, by words of what they say.
+_BUNDLE_RULES: Mapping[str, tuple[Mistake, str]] = {
+    "no main.py": (Mistake.NO_ENTRY_POINT, "Add a main.py at its top."),
+    "requirements.txt": (Mistake.SEVERAL_REQUIREMENTS, "Keep one of them."),
+    "symbolic link": (Mistake.LINK_IN_BUNDLE, "Replace the link by the file, or name it under `exclude`."),
+    "no ordinary file": (Mistake.LINK_IN_BUNDLE, "Delete it, or name it under `exclude`."),
+    "neither a folder": (Mistake.NOT_A_BUNDLE, "Name the folder that holds main.py, or a .zip of it."),
+    "opened as a zip": (Mistake.NOT_A_BUNDLE, "Make the zip anew, or name the folder that it was made of."),
+}
+_UNSAFE = (Mistake.UNSAFE_BUNDLE, "Name what does not belong in it under `exclude`, or make the zip anew.")
 
 
 def _pipeline(draft: Draft, root: Path) -> None:
@@ -208,6 +237,17 @@ def _pipeline(draft: Draft, root: Path) -> None:
         named += [((*trail, "split", arm, "model"), found["model"]) for arm, found in enumerate(step.get("split", ()))]
         named += [((*trail, "shadow", other), name) for other, name in enumerate(step.get("shadow", ()))]
         draft.mentions += [Mention(at, Key(Kind.MODEL, draft.key.workspace, name)) for at, name in named]
+        if "split" in step and not any(arm["weight"] for arm in step["split"]):
+            draft.findings.append(
+                Finding(
+                    (*trail, "split"),
+                    "every arm of this split has the weight 0",
+                    "No model would ever answer.",
+                    "Give at least one arm a weight above 0.",
+                    at_key=True,
+                    code=Mistake.NO_WEIGHT,
+                )
+            )
 
 
 def _task(draft: Draft, root: Path) -> None:
@@ -233,6 +273,7 @@ def _twice_in_env(spec: JsonObject) -> Iterator[Finding]:
                 "A variable has one value.",
                 "Delete one of them.",
                 at_key=True,
+                code=Mistake.TWO_VALUES,
             )
 
 
@@ -252,7 +293,21 @@ def secrets_of(spec: JsonObject) -> dict[str, JsonObject]:
     return found | {f"secretEnv.{name}": source for name, source in spec.get("secretEnv", {}).items()}
 
 
-def _check_files(draft: Draft, root: Path) -> None:
+def references_only(spec: JsonObject) -> dict[str, Any]:
+    """The spec with secrets as references: one that stands in it in plain text is no part of it."""
+    shown = {name: source for name, source in spec.items() if name not in {"detailsFrom", "secretEnv"}}
+    if "detailsFrom" in spec:
+        shown["detailsFrom"] = _reference(spec["detailsFrom"])
+    if "secretEnv" in spec:
+        shown["secretEnv"] = {name: _reference(source) for name, source in spec["secretEnv"].items()}
+    return shown
+
+
+def _reference(source: JsonObject) -> JsonObject:
+    return {**source, "value": MASK} if "value" in source else source
+
+
+def _check_files(draft: Draft, root: Path, offline: bool) -> None:
     """Files of secrets must be there and inside; they are not read."""
     for path, source in secrets_of(draft.spec).items():
         trail: Trail = ("spec", *path.split(".", 1), "file")
@@ -260,25 +315,54 @@ def _check_files(draft: Draft, root: Path) -> None:
             try:
                 inside(root, source["file"])
             except BadPath as error:
-                draft.findings.append(_bad_path(trail, error))
+                if not (offline and isinstance(error, Missing)):
+                    draft.findings.append(_bad_path(trail, error))
 
 
 def _bad_path(trail: Trail, error: BadPath) -> Finding:
-    return Finding(trail, str(error), "Names of files are relative to the root of the specs.", error.remedy)
+    return Finding(
+        trail, str(error), "Names of files are relative to the root of the specs.", error.remedy, code=error.code
+    )
 
 
-def unknown(mention: Mention, declared: Mapping[Key, Any]) -> Finding:
+class Names:
+    """The declared names, by kind and workspace, and the workspaces, by kind and name.
+
+    `nearest` compares no more than some hundred thousand names in all: with many unknown names among many known
+    ones, people have another problem than spelling.
+    """
+
+    def __init__(self, declared: Iterable[Key]) -> None:
+        self._names: dict[tuple[Kind, str], list[str]] = {}
+        self._workspaces: dict[tuple[Kind, str], list[str]] = {}
+        self._left = 200_000
+        for key in declared:
+            self._names.setdefault((key.kind, key.workspace), []).append(key.name)
+            self._workspaces.setdefault((key.kind, key.name), []).append(key.workspace)
+
+    def nearest(self, key: Key) -> str | None:
+        """The name that was most likely meant, or None."""
+        names = self._names.get((key.kind, key.workspace), [])
+        self._left -= len(names)
+        return nearest(key.name, names) if self._left >= 0 else None
+
+    def elsewhere(self, key: Key) -> list[str]:
+        """The workspaces where something of that kind and name is declared, sorted."""
+        return sorted(self._workspaces.get((key.kind, key.name), ()))
+
+
+def unknown(mention: Mention, names: Names) -> Finding:
     """The finding for a key that nothing declares, with the nearest that something does."""
     key = mention.key
-    names = [other.name for other in declared if (other.kind, other.workspace) == (key.kind, key.workspace)]
-    elsewhere = sorted(other.workspace for other in declared if (other.kind, other.name) == (key.kind, key.name))
-    meant = nearest(key.name, names)
+    elsewhere, meant = names.elsewhere(key), names.nearest(key)
     where = f" in workspace {key.workspace!r}" if key.workspace else ""
     detail = f"It is declared in workspace {elsewhere[0]!r} only." if elsewhere else f"Nothing declares {key}."
     example = f"a document `kind: {key.kind}` with `name: {key.name}`"
+    remedy = f"Correct the name, or add {example}."
+    if meant:
+        remedy = f"Write `{meant}`."
+    elif elsewhere:
+        remedy = f"Declare it in {key.workspace!r} too, or move this document: `workspace: {elsewhere[0]}`."
     return Finding(
-        mention.trail,
-        f"there is no {key.kind} {key.name!r}{where}",
-        detail,
-        f"Write `{meant}`." if meant else f"Correct the name, or add {example}.",
+        mention.trail, f"there is no {key.kind} {key.name!r}{where}", detail, remedy, code=Mistake.UNKNOWN_REFERENCE
     )

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from specrunner.core.errors import Diagnostic
 from specrunner.core.values import Json
 from specrunner.spec.findings import Finding, nearest
-from specrunner.spec.positions import Document, Layers, diagnose
+from specrunner.spec.mistakes import Mistake
+from specrunner.spec.positions import Document, Layers, diagnose, written
 
 Identity = tuple[str, str, str]  # kind, workspace, name
 
@@ -44,10 +45,10 @@ def patched(
     if not patches:
         return [Manifest(document.value, (document,)) for document in documents], []
     problems: list[Diagnostic] = []
-    bases = {identify(document.value): index for index, document in reversed(list(enumerate(documents)))}
+    bases = {identify(_named(document)): index for index, document in reversed(list(enumerate(documents)))}
     manifests = [Manifest(document.value, (document,)) for document in documents]
     for patch in patches:
-        identity = identify(patch.value)
+        identity = identify(_named(patch))
         index = bases.get(identity) if identity else None
         if index is None:
             problems.append(diagnose([patch], _no_base(identity, [known for known in bases if known])))
@@ -57,6 +58,20 @@ def patched(
     return manifests, problems
 
 
+def _named(document: Document) -> Json:
+    """The document with the names of its key as written: `012` and `12` are two names, and one number."""
+    metadata = document.value.get("metadata")
+    numbers = (
+        [name for name in ("name", "workspace") if isinstance(metadata.get(name), bool | int | float)]
+        if isinstance(metadata, dict)
+        else []
+    )
+    if not numbers:
+        return document.value
+    names = {name: written([document], ("metadata", name)) for name in numbers}
+    return {**document.value, "metadata": {**metadata, **names}}
+
+
 def _no_base(identity: Identity | None, known: list[Identity]) -> Finding:
     if identity is None:
         return Finding(
@@ -64,6 +79,7 @@ def _no_base(identity: Identity | None, known: list[Identity]) -> Finding:
             "this patch names no object",
             "A patch is merged over the document of the same key.",
             "Give it `kind`, and `metadata` with the object's `name`.",
+            code=Mistake.PATCH_WITHOUT_BASE,
         )
     kind, workspace, name = identity
     meant = nearest(name, [other[2] for other in known if other[0] == kind])
@@ -73,4 +89,5 @@ def _no_base(identity: Identity | None, known: list[Identity]) -> Finding:
         f"there is no {kind} {name!r}{where} to patch",
         "A patch is merged over the document of the same key.",
         f"Write `name: {meant}`." if meant else "Declare it in the base first, or delete the patch.",
+        code=Mistake.PATCH_WITHOUT_BASE,
     )

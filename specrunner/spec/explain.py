@@ -1,26 +1,27 @@
 """Why a document does not fit its schema, in words: one finding per mistake.
 
-Scalars come first: where the schema wants text, what was written counts, so that `1.10`, `012` or a `true` in an
-environment variable stay the text they are (`as_written`). What still fails is explained by jsonschema; a required
-key that is missing only because it was misspelt is told once, as the misspelling.
+What `spelling` leaves wrong is explained by jsonschema; a required key that is missing only because it was misspelt
+is told once, as the misspelling.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from specrunner.core.values import Json, JsonObject
-from specrunner.spec.findings import Finding, Trail, dotted, listed, nearest
-from specrunner.spec.schema import property_schema, schema_of
+from specrunner.spec.findings import MOST, Finding, Trail, dotted, listed, nearest
+from specrunner.spec.mistakes import Mistake
+from specrunner.spec.repairs import repaired
+from specrunner.spec.schema import schema_of
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
-
-Written = Callable[[Trail], str | None]
 
 _NOUNS: Final = {
     "string": "text",
@@ -33,41 +34,37 @@ _NOUNS: Final = {
 }
 
 
-def as_written(value: Json, schema: JsonObject, written: Written, trail: Trail = ()) -> Json:
-    """The value with numbers and booleans as text where the schema wants text; `written` gives the text."""
-    if isinstance(value, dict):
-        return {
-            name: as_written(item, property_schema(schema, name) or {}, written, (*trail, name))
-            for name, item in value.items()
-        }
-    if isinstance(value, list):
-        items = schema.get("items", {})
-        return [as_written(item, items, written, (*trail, index)) for index, item in enumerate(value)]
-    if isinstance(value, bool | int | float) and _wants_text(value, schema):
-        return written(trail) or json.dumps(value)
-    return value
-
-
-def _wants_text(value: bool | int | float, schema: JsonObject) -> bool:
-    kinds = set(_kinds(schema))
-    own = {"integer", "number"} if _type_of(value) == "integer" else {_type_of(value)}
-    return "string" in kinds and kinds.isdisjoint(own)
-
-
 def explain(value: Json, kind: str) -> list[Finding]:
     """What is wrong with a document of this kind; at least one finding."""
-    # Slow to import, and needed only where something is wrong.
-    from jsonschema import Draft202012Validator
-    from jsonschema.validators import extend
-
     found: list[Finding] = []
-    validator: Any = extend(Draft202012Validator, {"pattern": _pattern})  # type: ignore[no-untyped-call]  # types lag
-    for error in validator(dict(schema_of(kind))).iter_errors(value):
-        found += _explained(_Failure.of(error))
+    for error in map(_Failure.of, _validator(kind).iter_errors(value)):
+        # `not` with `required` holds of whatever is no mapping; that it is none is told as such.
+        if error.keyword != "not" or isinstance(error.instance, dict):
+            found += _explained(error)
+        if len(found) > MOST:
+            break
     misspelt = {(finding.trail[:-1], finding.meant) for finding in found if isinstance(finding, _Unknown)}
     kept = [finding for finding in found if not isinstance(finding, _Missing) or finding.where not in misspelt]
     # Should the two libraries differ, a document that failed is still never passed in silence.
-    return list(dict.fromkeys(kept)) or [Finding((), f"this is not a valid {kind}", "The schema refuses it.")]
+    return list(dict.fromkeys(kept)) or [
+        Finding(
+            (),
+            f"this is not a valid {kind}",
+            "The schema refuses it.",
+            "Compare it with `specrunner schema`.",
+            code=Mistake.BAD_VALUE,
+        )
+    ]
+
+
+@functools.cache
+def _validator(kind: str) -> Any:
+    # Slow to import, and needed only where something is wrong; slow to make, and there may be many wrong documents.
+    from jsonschema import Draft202012Validator
+    from jsonschema.validators import extend
+
+    made: Any = extend(Draft202012Validator, {"pattern": _pattern})  # type: ignore[no-untyped-call]  # types lag
+    return made(dict(schema_of(kind)))
 
 
 def _pattern(validator: object, pattern: str, instance: Json, schema: Json) -> Iterator[ValidationError]:
@@ -140,14 +137,19 @@ def _unknown_keys(error: _Failure, trail: Trail) -> Iterator[Finding]:
     schema: Any = error.schema
     known = list(schema.get("properties", {}))
     free = [name for name in known if name not in error.instance]
-    where = f"`{dotted(trail)}`" if trail else "the document"
-    for name in error.instance:
-        if name in known:
-            continue
+    where = _name(trail)
+    unknown = (name for name in error.instance if name not in known)
+    for name in islice(unknown, MOST + 1):
         meant = nearest(name, free)
         remedy = f"Write `{meant}:` instead." if meant else f"Delete it; {where} may have {listed(known)}."
         yield _Unknown(
-            (*trail, name), f"unknown key {name!r}", f"{where} has no such key.", remedy, at_key=True, meant=meant
+            (*trail, name),
+            f"unknown key {name!r}",
+            f"{_sentence(where)} has no such key.",
+            remedy,
+            at_key=True,
+            meant=meant,
+            code=Mistake.UNKNOWN_FIELD,
         )
 
 
@@ -155,14 +157,16 @@ def _missing(error: _Failure, trail: Trail) -> Finding:
     name = next(name for name in error.wanted if name not in error.instance and f"'{name}'" in error.message)
     schema: Any = error.schema
     wanted = schema.get("properties", {}).get(name, {})
-    where = f"`{dotted(trail)}`" if trail else "the document"
+    purpose = _purpose(wanted)
+    detail = f"{_sentence(_name(trail))} needs it: {purpose[:1].lower()}{purpose[1:]}"
     return _Missing(
         trail,
         f"{name!r} is missing",
-        f"{where} needs it: {_purpose(wanted)}",
+        detail,
         f"Add `{name}: {_example(wanted)}`.",
         at_key=True,
         missing=name,
+        code=Mistake.MISSING_FIELD,
     )
 
 
@@ -176,28 +180,78 @@ def _alternatives(error: _Failure, trail: Trail) -> Iterator[Finding]:
     words = " and ".join(f"`{name}`" for name in given)
     choice = " or ".join(f"`{name}`" for name in names)
     summary = f"{words} exclude each other" if len(given) > 1 else f"{_name(trail)} needs {choice}"
-    example = _example(schema)
+    at, remedy = (trail, f"Write for instance `{_example(schema)}`.")
+    if len(given) > 1:
+        at, remedy = (*trail, given[-1]), f"Keep one of {choice}."
     yield Finding(
-        trail,
+        at,
         summary,
-        f"It must be {schema.get('title', f'either {choice}')}.",
-        f"Keep one of {choice}." if len(given) > 1 else f"Write for instance `{example}`.",
+        f"{_sentence(_name(trail))} must be {schema.get('title', f'either {choice}')}.",
+        remedy,
         at_key=True,
+        code=Mistake.EXCLUSIVE_FIELDS,
     )
 
 
 def _bad_key(error: _Failure, trail: Trail) -> Finding:
     schema: Any = error.schema
     name = str(error.instance)
-    detail = f"A key of {_name(trail)} is {schema.get('title')}."
-    return Finding((*trail, name), f"{name!r} can't be a key here", detail, "Choose another name.", at_key=True)
+    detail = f"A name in {_name(trail)} must be {schema.get('title')}."
+    meant = repaired(name, schema)
+    remedy = f"Write `{meant}:` instead." if meant else "Choose another name."
+    return Finding(
+        (*trail, name), f"{name!r} can't be a key here", detail, remedy, at_key=True, code=Mistake.BAD_FIELD_NAME
+    )
 
 
 def _wrong_type(error: _Failure, trail: Trail) -> Finding:
     schema: Any = error.schema
     expected = schema.get("title") or " or ".join(_NOUNS[kind] for kind in _kinds(schema))
-    found = _NOUNS[_type_of(error.instance)]
-    return Finding(trail, f"{_name(trail)} must be {expected}", f"Here stands {found}.", _write(trail, schema))
+    detail = f"Here stands {_shown(error.instance)}."
+    is_secret = schema.get("x-def") == "secretSource" and isinstance(error.instance, str)
+    if is_secret:
+        detail = "Here stands a text. If it is the secret itself, exchange it: whoever reads the repository knows it."
+    return Finding(
+        trail,
+        f"{_name(trail)} must be {expected}",
+        detail,
+        _retyped(error, trail),
+        hidden=is_secret,
+        code=Mistake.WRONG_TYPE,
+    )
+
+
+def _retyped(error: _Failure, trail: Trail) -> str:
+    """What to write where the type is wrong, from what stands there if that can be."""
+    schema: Any = error.schema
+    kinds, value, prefix = _kinds(schema), error.instance, _prefix(trail)
+    if value is None and "string" in kinds:
+        return f'{_write(trail, schema)} If the text is meant, quote it: `{prefix}"null"`.'
+    if isinstance(value, str) and kinds == ["array"]:
+        return f"Write `{prefix}[{value[:60]}]`."
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and "integer" in kinds:
+        return f"Write `{prefix}{value}`, without quotes."
+    return _write(trail, schema)
+
+
+def _shown(value: Json) -> str:
+    """What stands there, in words."""
+    noun = _NOUNS[_type_of(value)]
+    if value is None:
+        return "nothing: an empty value, `~` and `null` mean that"
+    if isinstance(value, dict | list):
+        return noun
+    return f"the {noun.removeprefix('a whole ').removeprefix('a ')} {_written(value)}"
+
+
+def _written(value: Json) -> str:
+    """A value in a sentence, cut where it is long."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 80 else f"{text[:79]}…"
+
+
+def _sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}"
 
 
 def _not_allowed(error: _Failure, trail: Trail) -> Finding:
@@ -206,7 +260,8 @@ def _not_allowed(error: _Failure, trail: Trail) -> Finding:
     meant = nearest(str(error.instance), allowed) or (allowed[0] if len(allowed) == 1 else None)
     remedy = f"Write `{trail[-1] if trail else ''}: {meant}`." if meant else f"Write one of {listed(allowed)}."
     detail = f"Allowed: {listed(allowed)}. {_purpose(schema)}"
-    return Finding(trail, f"{_name(trail)} can't be {error.instance!r}", detail, remedy)
+    code = Mistake.UNKNOWN_VERSION if trail == ("apiVersion",) else Mistake.NOT_ALLOWED
+    return Finding(trail, f"{_name(trail)} can't be {error.instance!r}", detail, remedy, code=code)
 
 
 def _unfit(error: _Failure, trail: Trail) -> Finding:
@@ -217,15 +272,28 @@ def _unfit(error: _Failure, trail: Trail) -> Finding:
         "minimum": f"at least {value}",
         "maximum": f"at most {value}",
         "exclusiveMinimum": f"more than {value}",
-        "minLength": "not empty",
-        "maxLength": f"at most {value} characters",
+        "maxLength": f"at most {value} characters long",
         "minItems": f"a list of at least {value}",
-        "uniqueItems": "a list without repetitions",
     }
+    if error.keyword == "minLength" and "x-def" not in schema:
+        return Finding(
+            trail,
+            f"{_name(trail)} can't be empty",
+            "Here stands an empty text.",
+            _write(trail, schema),
+            code=Mistake.OUT_OF_RANGE,
+        )
+    if error.keyword == "uniqueItems":
+        return _repeated(error, trail)
     if error.keyword == "not":
         names = " and ".join(f"`{name}`" for name in value["required"])
         return Finding(
-            trail, f"{names} exclude each other", "Only one of them can hold.", "Delete one of them.", at_key=True
+            (*trail, value["required"][-1]),
+            f"{names} exclude each other",
+            "Only one of them can hold.",
+            "Delete one of them.",
+            at_key=True,
+            code=Mistake.EXCLUSIVE_FIELDS,
         )
     if error.keyword == "dependentRequired":
         missing = next(name for names in value.values() for name in names if name not in error.instance)
@@ -236,10 +304,57 @@ def _unfit(error: _Failure, trail: Trail) -> Finding:
             "It means nothing alone.",
             f"Add `{missing}`, or delete `{given}`.",
             at_key=True,
+            code=Mistake.LONELY_FIELD,
         )
     expected = schema.get("title") or limits.get(error.keyword, "different")
-    shown = json.dumps(error.instance, ensure_ascii=False, default=str)[:80]
-    return Finding(trail, f"{_name(trail)} must be {expected}", f"Here stands {shown}.", _write(trail, schema))
+    shown = _written(error.instance)
+    is_source = schema.get("x-def") == "secretSource"
+    if is_source:
+        shown = f"a mapping with {' and '.join(map(str, error.instance)) or 'nothing in it'}"  # never the values
+    meant = repaired(error.instance, schema)
+    remedy = f"Write `{_prefix(trail)}{meant}`." if meant else _write(trail, schema)
+    return Finding(
+        trail,
+        f"{_name(trail)} must be {expected}",
+        f"Here stands {shown}.",
+        remedy,
+        code=_code(error),
+        hidden=is_source and "value" in error.instance,
+    )
+
+
+def _repeated(error: _Failure, trail: Trail) -> Finding:
+    items: Any = error.instance
+    index = next(index for index, item in enumerate(items) if item in items[:index])
+    return Finding(
+        (*trail, index),
+        f"{_name(trail)} names {items[index]!r} twice",
+        "Every item stands there once.",
+        "Delete one of them.",
+        code=Mistake.REPEATED_ITEM,
+    )
+
+
+_FORMS: Final = {
+    "dnsName": Mistake.BAD_NAME,
+    "freeName": Mistake.BAD_NAME,
+    "workspaceName": Mistake.BAD_NAME,
+    "plainName": Mistake.BAD_NAME,
+    "duration": Mistake.BAD_DURATION,
+    "size": Mistake.BAD_SIZE,
+    "instant": Mistake.BAD_INSTANT,
+    "key": Mistake.BAD_REFERENCE,
+}
+_LIMITS: Final = frozenset({"minimum", "maximum", "exclusiveMinimum", "minLength", "maxLength", "minItems"})
+
+
+def _code(error: _Failure) -> Mistake:
+    schema: Any = error.schema
+    if schema.get("x-def") in _FORMS:
+        return _FORMS[schema["x-def"]]
+    if error.keyword in {"minProperties", "maxProperties"}:
+        return Mistake.EXCLUSIVE_FIELDS
+    return Mistake.OUT_OF_RANGE if error.keyword in _LIMITS else Mistake.BAD_VALUE
 
 
 def _name(trail: Trail) -> str:
@@ -247,21 +362,37 @@ def _name(trail: Trail) -> str:
 
 
 def _write(trail: Trail, schema: JsonObject) -> str:
-    name = next((part for part in reversed(trail) if isinstance(part, str)), "")
-    prefix = f"{name}: " if trail and trail[-1] == name else ""
-    return f"Write for instance `{prefix}{_example(schema)}`."
+    return f"Write for instance `{_prefix(trail)}{_example(schema)}`."
+
+
+def _prefix(trail: Trail) -> str:
+    """The key before a value, where it stands behind one."""
+    return f"{trail[-1]}: " if trail and isinstance(trail[-1], str) else ""
 
 
 def _example(schema: JsonObject) -> str:
     """A value to write, from the schema's own examples."""
     if schema.get("examples"):
-        return json.dumps(schema["examples"][0], ensure_ascii=False).strip('"')
+        return _flow(schema["examples"][0])
     if "default" in schema:
-        return json.dumps(schema["default"]).strip('"')
+        return _flow(schema["default"])
     if schema.get("enum"):
         return str(schema["enum"][0])
+    if schema.get("required"):
+        parts = [f"{name}: {_example(schema.get('properties', {}).get(name, {}))}" for name in schema["required"]]
+        return f"{{{', '.join(parts)}}}"
     kind = next(iter(_kinds(schema)), "string")
     return {"object": "{…}", "array": "[…]", "integer": "1", "number": "1", "boolean": "true"}.get(kind, "…")
+
+
+def _flow(value: Json) -> str:
+    """A value as people write it in YAML, in one line."""
+    import yaml  # a document has failed: it is loaded long since
+
+    if isinstance(value, str):
+        return value
+    text: str = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, sort_keys=False, width=10_000)
+    return text.removesuffix("\n").removesuffix("\n...")
 
 
 def _purpose(schema: JsonObject) -> str:

@@ -7,17 +7,23 @@ looked up by `positions` for documents that have findings, and for no others.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from specrunner.core.errors import Place
+from specrunner.core.errors import Place, Severity
+from specrunner.spec.mistakes import Mistake
 
 Trail = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One mistake at `trail`; `at_key` points at the key itself instead of at its value."""
+    """One mistake at `trail`; `at_key` points at the key itself instead of at its value.
+
+    `code` is its kind, one of `Mistake`; a warning stops nothing. Where `hidden`, the line may hold a secret and
+    is not shown.
+    """
 
     trail: Trail
     summary: str
@@ -25,6 +31,26 @@ class Finding:
     remedy: str = ""
     at_key: bool = False
     related: tuple[Place, ...] = ()
+    code: str = ""
+    severity: Severity = Severity.ERROR
+    hidden: bool = False
+
+
+MOST: Final = 1000  # findings that are told of one document; thousands are one mistake made thousands of times
+
+
+def told(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings; of very many the first thousand, and that there are more."""
+    if len(findings) <= MOST:
+        return list(findings)
+    more = Finding(
+        (),
+        "this document has more problems than are listed",
+        f"The first {MOST:,} are.",
+        "Mend those first.",
+        code=Mistake.REST_UNREAD,
+    )
+    return [*findings[:MOST], more]
 
 
 def dotted(trail: Trail) -> str:

@@ -28,12 +28,16 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One YAML document as written: the `index`-th of its file, starting at `line`."""
+    """One YAML document as written: the `index`-th of its file, starting at `line`.
+
+    `fit` is the value as its schema wants it, or None where that depends on more than the file, or is not known.
+    """
 
     file: SourceFile
     index: int
     line: int
     value: Json
+    fit: Json = None
 
     @property
     def place(self) -> Place:
@@ -53,23 +57,41 @@ def diagnose(layers: Layers, finding: Finding) -> Diagnostic:
         remedy=finding.remedy,
         place=Place(layer.file.path, mark.line + 1, mark.column + 1),
         related=finding.related,
-        source=line_at(layer.file.text, mark.line + 1),
+        severity=finding.severity,
+        source="" if finding.hidden else line_at(layer.file.text, mark.line + 1),
+        code=finding.code,
     )
 
 
 def line_at(text: str, line: int) -> str:
     """The line as it stands in the file, or nothing beyond its end."""
-    lines = lines_of(text)
+    lines = _lines(text)
     return lines[line - 1] if 0 < line <= len(lines) else ""
+
+
+@functools.lru_cache(maxsize=4)
+def _lines(text: str) -> tuple[str, ...]:
+    return tuple(lines_of(text))
 
 
 def written(layers: Layers, trail: Trail) -> str | None:
     """The text of the scalar at `trail` exactly as written, or None where no scalar stands there."""
+    node = _scalar(layers, trail)
+    return node.value if node else None
+
+
+def is_quoted(layers: Layers, trail: Trail) -> bool:
+    """Whether the scalar at `trail` stands in quotes or in a block, and so is text beyond doubt."""
+    node = _scalar(layers, trail)
+    return node is not None and bool(node.style)
+
+
+def _scalar(layers: Layers, trail: Trail) -> yaml.ScalarNode | None:
     for layer in reversed(layers):
         found = list(_walk(_root(layer), trail))
         if len(found) == len(trail) + 1:
             node = found[-1][1]
-            return node.value if isinstance(node, yaml.ScalarNode) else None
+            return node if isinstance(node, yaml.ScalarNode) else None
     return None
 
 
@@ -102,7 +124,7 @@ def _find(layers: Layers, finding: Finding) -> tuple[Document, yaml.Mark]:
 
 def _is_empty(node: yaml.Node) -> bool:
     """Whether nothing is written: such a node's mark lies on the next line, where nobody looks."""
-    return isinstance(node, yaml.ScalarNode) and not node.value and node.style is None
+    return isinstance(node, yaml.ScalarNode) and not node.value and not node.style
 
 
 def _walk(node: yaml.Node, trail: Trail) -> Iterator[tuple[yaml.Node | None, yaml.Node]]:
@@ -121,17 +143,24 @@ def _step(node: yaml.Node, part: str | int) -> tuple[yaml.Node | None, yaml.Node
         return (None, node.value[part]) if part < len(node.value) else None
     if not isinstance(node, yaml.MappingNode):
         return None
-    for key, value in node.value:
-        if isinstance(key, yaml.ScalarNode) and key.value == part and not key.tag.endswith(":merge"):
-            return key, value
-    return _merged_step(node, part)
+    own, merged = _indexed(node)
+    if part in own:
+        return own[part]
+    for source in merged:
+        found = _step(source, part)
+        if found:
+            return found
+    return None
 
 
-def _merged_step(node: yaml.MappingNode, part: str | int) -> tuple[yaml.Node | None, yaml.Node] | None:
+@functools.lru_cache(maxsize=64)
+def _indexed(node: yaml.MappingNode) -> tuple[dict[str | int, tuple[yaml.Node, yaml.Node]], tuple[yaml.Node, ...]]:
+    """The first (key, value) of each name, and what is merged in: a mapping with many mistakes is asked for each."""
+    own: dict[str | int, tuple[yaml.Node, yaml.Node]] = {}
+    merged: list[yaml.Node] = []
     for key, value in node.value:
         if key.tag.endswith(":merge"):
-            for source in value.value if isinstance(value, yaml.SequenceNode) else [value]:
-                found = _step(source, part)
-                if found:
-                    return found
-    return None
+            merged += value.value if isinstance(value, yaml.SequenceNode) else [value]
+        elif isinstance(key, yaml.ScalarNode):
+            own.setdefault(key.value, (key, value))
+    return own, tuple(merged)

@@ -11,6 +11,7 @@ from specrunner.core.resources import Safety
 from specrunner.core.values import Json
 from specrunner.spec.documents import PROJECT_FILE, SMALLEST_PROJECT
 from specrunner.spec.findings import Finding, listed, nearest
+from specrunner.spec.mistakes import Mistake
 from specrunner.spec.normalise import completed
 from specrunner.spec.positions import Document, diagnose, written
 from specrunner.spec.schema import PROJECT
@@ -26,6 +27,7 @@ class Project:
 
     name: str = ""
     environment: str = DEFAULT_ENVIRONMENT
+    environments: tuple[str, ...] = ()
     default_workspace: str = ""
     target: Json = "local"
     status: Json = None
@@ -50,7 +52,7 @@ def read_project(
     """
     projects = [document for document in documents if document.value.get("kind") == PROJECT]
     own = [document for document in projects if document.file.path == PROJECT_FILE]
-    problems = [_stray(document) for document in projects if document not in own]
+    problems = [_stray(document) for document in projects if document.file.path != PROJECT_FILE]
     if not own:
         return Project(variables=Variables(env=env, lenient=True)), [*problems, _missing()]
     problems += [_second(document, own[0].place) for document in own[1:]]
@@ -70,6 +72,7 @@ def _project(document: Document, environment: str | None, env: Mapping[str, str]
     project = Project(
         name=whole["metadata"]["name"],
         environment=name,
+        environments=tuple(spec["environments"]) or (name,),
         default_workspace=spec.get("defaultWorkspace", ""),
         target=spec["target"],
         status=spec.get("status"),
@@ -88,7 +91,8 @@ def _project(document: Document, environment: str | None, env: Mapping[str, str]
 def _default_workspace(value: Json) -> str:
     spec = value.get("spec")
     found = spec.get("defaultWorkspace") if isinstance(spec, dict) else None
-    return found if isinstance(found, str) else ""
+    # A name that no workspace can have is told at its place; nothing else can be judged by it.
+    return found if isinstance(found, str) and "/" not in found else ""
 
 
 def _chosen(spec: Mapping[str, Any], environment: str | None) -> tuple[str, list[Finding]]:
@@ -105,6 +109,7 @@ def _chosen(spec: Mapping[str, Any], environment: str | None) -> tuple[str, list
                 f"Write `defaultEnvironment: {meant}`."
                 if meant
                 else "Declare it under `environments`, or delete this line.",
+                code=Mistake.UNKNOWN_ENVIRONMENT,
             )
         )
     name = environment or default or (None if declared else DEFAULT_ENVIRONMENT)
@@ -116,6 +121,7 @@ def _chosen(spec: Mapping[str, Any], environment: str | None) -> tuple[str, list
                 _declared(declared),
                 f"Pass `-e {next(iter(declared))}`, or add `defaultEnvironment: {next(iter(declared))}`.",
                 at_key=True,
+                code=Mistake.NO_ENVIRONMENT,
             )
         )
     elif environment and name not in declared and (declared or name != DEFAULT_ENVIRONMENT):
@@ -128,6 +134,7 @@ def _chosen(spec: Mapping[str, Any], environment: str | None) -> tuple[str, list
                 _declared(declared),
                 f"Pass `-e {meant}`." if meant else "Leave `-e` out, or declare it under `environments`.",
                 at_key=True,
+                code=Mistake.UNKNOWN_ENVIRONMENT,
             )
         )
     return name or DEFAULT_ENVIRONMENT, findings
@@ -158,6 +165,7 @@ def _missing() -> Diagnostic:
         "It must hold a document of kind Project.",
         f"Add:\n{SMALLEST_PROJECT}",
         Place(PROJECT_FILE, 1),
+        code=Mistake.NO_PROJECT,
     )
 
 
@@ -169,6 +177,7 @@ def _stray(document: Document) -> Diagnostic:
             "a project is declared outside specrunner.yaml",
             "The project stands in specrunner.yaml at the root.",
             "Delete this document.",
+            code=Mistake.STRAY_PROJECT,
         ),
     )
 
@@ -182,5 +191,6 @@ def _second(document: Document, first: Place) -> Diagnostic:
             f"The first stands at {first}.",
             "Delete one of them.",
             related=(first,),
+            code=Mistake.SECOND_PROJECT,
         ),
     )

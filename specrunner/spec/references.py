@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from specrunner.core.errors import Diagnostic
 from specrunner.core.keys import Key, Kind
-from specrunner.spec.drafts import Draft, Mention, unknown
+from specrunner.spec.drafts import Draft, Mention, Names, unknown
 from specrunner.spec.findings import Finding
+from specrunner.spec.mistakes import Mistake
 from specrunner.spec.positions import diagnose
 from specrunner.spec.project import Project
 
@@ -29,6 +30,7 @@ def duplicates(drafts: Sequence[Draft]) -> Iterator[Diagnostic]:
                     f"The first stands at {place}.",
                     "Rename or delete one of them.",
                     related=(place,),
+                    code=Mistake.DUPLICATE_OBJECT,
                 ),
             )
 
@@ -37,12 +39,13 @@ def unknown_references(
     drafts: Sequence[Draft], declared: Mapping[Key, Draft], project: Project
 ) -> Iterator[Diagnostic]:
     """One problem for each name that nothing declares."""
+    names = Names(declared)
     for draft in drafts:
         for mention in draft.mentions:
             # In a workspace that is unknown itself everything would be unknown.
             if mention.key not in declared and not ("workspace" in draft.metadata and _is_lost(mention.key, declared)):
-                yield diagnose(draft.manifest.layers, unknown(mention, declared))
-    yield from _default_workspace(drafts, declared, project)
+                yield diagnose(draft.manifest.layers, unknown(mention, names))
+    yield from _default_workspace(drafts, declared, names, project)
 
 
 def _is_lost(key: Key, declared: Mapping[Key, Draft]) -> bool:
@@ -50,13 +53,15 @@ def _is_lost(key: Key, declared: Mapping[Key, Draft]) -> bool:
 
 
 def _default_workspace(
-    drafts: Sequence[Draft], declared: Mapping[Key, Draft], project: Project
+    drafts: Sequence[Draft], declared: Mapping[Key, Draft], names: Names, project: Project
 ) -> Iterator[Diagnostic]:
     """The project's default is told once, at the project, and not at everything that relies on it."""
+    if not project.document or not project.default_workspace:
+        return
     key = Key(Kind.WORKSPACE, "", project.default_workspace)
     used = any(draft.key and draft.key.workspace and "workspace" not in draft.metadata for draft in drafts)
-    if project.document and project.default_workspace and used and key not in declared:
-        yield diagnose([project.document], unknown(Mention(("spec", "defaultWorkspace"), key), declared))
+    if used and key not in declared:
+        yield diagnose([project.document], unknown(Mention(("spec", "defaultWorkspace"), key), names))
 
 
 def cycles(drafts: Sequence[Draft]) -> Iterator[Diagnostic]:
@@ -74,6 +79,7 @@ def cycles(drafts: Sequence[Draft]) -> Iterator[Diagnostic]:
                 "references form a cycle",
                 f"{shown}: none of them could be applied first.",
                 "Delete one of these references, for instance this one.",
+                code=Mistake.CYCLE,
             ),
         )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import re
+from calendar import monthrange
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +18,8 @@ from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from specrunner.core.values import Json, iso
-from specrunner.spec.findings import nearest
+from specrunner.spec.findings import listed, nearest
+from specrunner.spec.mistakes import Mistake
 
 MACROS: Final = {
     "@yearly": "0 0 1 1 *",
@@ -34,11 +36,12 @@ _LONGEST: Final = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)  # days of ea
 
 
 class BadSchedule(ValueError):
-    """A schedule can't be used; the text says why, `remedy` what to write."""
+    """A schedule can't be used; the text says why, `remedy` what to write, `code` which kind of mistake it is."""
 
-    def __init__(self, reason: str, remedy: str) -> None:
+    def __init__(self, reason: str, remedy: str, code: Mistake = Mistake.BAD_CRON) -> None:
         super().__init__(reason)
         self.remedy = remedy
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ class _Field:
     words: tuple[str, ...] = ()
 
 
+_LONGEST_ZONE: Final = 64  # characters; the longest of the database has half of that
 _FIELDS: Final = (
     _Field("minute", 0, 59),
     _Field("hour", 0, 23),
@@ -83,18 +87,29 @@ def plain_cron(text: str) -> str:
     values = [_values(word, field, text) for word, field in zip(fields, _FIELDS, strict=False)]
     restricted_weekday = not with_year and not words[4].startswith(("*", "?"))
     if not restricted_weekday and not _some_day(values[2], values[3], words[5] if with_year else "*"):
-        raise BadSchedule(f"{text!r} never fires: no such day is in the calendar", "Choose a day that the month has.")
+        raise BadSchedule(
+            f"no day of {text!r} is in the calendar", "Choose a day that the month has.", Mistake.NEVER_FIRES
+        )
     return " ".join(words)
 
 
+@functools.lru_cache(maxsize=1024)
 def check_timezone(name: str) -> None:
     """Raises BadSchedule where the IANA database has no such zone."""
+    if len(name) > _LONGEST_ZONE:  # the lookup imports a package per part of the name
+        raise BadSchedule(
+            f"there is no time zone {name[:_LONGEST_ZONE]!r}…",
+            "Write `timezone: Europe/Berlin`.",
+            Mistake.UNKNOWN_TIME_ZONE,
+        )
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         # The list of all zones is read from disk, so it is asked for the suggestion only.
         meant = nearest(name, available_timezones()) or "Europe/Berlin"
-        raise BadSchedule(f"there is no time zone {name!r}", f"Write `timezone: {meant}`.") from None
+        raise BadSchedule(
+            f"there is no time zone {name!r}", f"Write `timezone: {meant}`.", Mistake.UNKNOWN_TIME_ZONE
+        ) from None
 
 
 def plain_instant(text: str, zone: str) -> str:
@@ -102,7 +117,9 @@ def plain_instant(text: str, zone: str) -> str:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise BadSchedule(f"{text!r} is no instant: {error}", "Write for instance `2026-01-31T06:00:00Z`.") from error
+        raise BadSchedule(
+            f"{text!r} is no instant: {error}", "Write for instance `2026-01-31T06:00:00Z`.", Mistake.BAD_INSTANT
+        ) from error
     return iso(moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone)))
 
 
@@ -111,8 +128,9 @@ def _words(text: str) -> list[str]:
     bare = (inner[2] if inner else text).strip()
     if bare.startswith("@"):
         if bare not in MACROS:
-            meant = nearest(bare, MACROS) or "@daily"
-            raise BadSchedule(f"{bare!r} is no macro", f"Write `{meant}`, or five fields.")
+            meant = nearest(bare, MACROS)
+            known = f"one of {listed(MACROS)}"
+            raise BadSchedule(f"{bare!r} is no macro", f"Write {f'`{meant}`' if meant else known}, or five fields.")
         bare = MACROS[bare]
     # Commas with a space behind them separate fields; those inside a field have none.
     return [word for word in re.split(r"\s*,\s+|\s+", bare) if word]
@@ -124,11 +142,13 @@ def _without_seconds(words: list[str], text: str) -> list[str]:
         raise BadSchedule(
             f"{text!r} has six fields: seconds are not supported here",
             f"Write the five fields `{' '.join(words[1:])}`.",
+            Mistake.SECONDS,
         )
     if second not in {"0", "00"}:
         raise BadSchedule(
             f"{text!r} names the second {second!r}: seconds are not supported here",
             f"Write `{' '.join(['0', *words[1:]])}`.",
+            Mistake.SECONDS,
         )
     return [*words[1:5], "*"] if year == "*" else ["0", *words[1:]]
 
@@ -148,13 +168,20 @@ def _part(part: str, field: _Field, text: str) -> Iterable[int]:
     if match is None:
         raise _bad(part, field, text)
     step = int(match["step"] or 1)
+    if not step:
+        raise BadSchedule(f"{part!r} in {text!r} has a step of 0", f"Write `{part[: -len(match['step'])]}1` or more.")
     if match["all"]:
         low, high = field.low, field.high
     else:
         low = _number(match["low"], field, text)
         high = _number(match["high"], field, text) if match["high"] else (field.high if match["step"] else low)
-    if not field.low <= low <= high <= field.high or step < 1:
+    if not field.low <= low <= field.high or not field.low <= high <= field.high:
         raise _bad(part, field, text)
+    if low > high:
+        raise BadSchedule(
+            f"the range {part!r} in {text!r} runs backwards",
+            f"Write `{high}-{low}`, or `{low}-{field.high},{field.low}-{high}` to go round.",
+        )
     return range(low, high + 1, step)
 
 
@@ -169,11 +196,28 @@ def _number(word: str, field: _Field, text: str) -> int:
 
 def _bad(part: str, field: _Field, text: str) -> BadSchedule:
     names = f" or {field.words[0]} to {field.words[-1]}" if field.words else ""
+    article = "An" if field.name == "hour" else "A"
     return BadSchedule(
         f"{part!r} is no {field.name} in {text!r}",
-        f"A {field.name} is a number from {field.low} to {field.high}{names}, "
+        f"{article} {field.name} is a number from {field.low} to {field.high}{names}, "
         "`*`, a range `a-b`, a step `*/n` or a list `a,b`.",
     )
+
+
+def last_moment(cron: str) -> datetime | None:
+    """The last local time of a plain expression that names its year, or None where it goes on for ever."""
+    words = cron.split()
+    if len(words) != 6:
+        return None
+    # What stands before the minute is the second, always 0.
+    fields = zip(words[1:5], _FIELDS, strict=False)
+    minutes, hours, days, months = (_values(word, field, cron) for word, field in fields)
+    year = int(words[5])
+    for month in sorted(months, reverse=True):
+        fitting = [day for day in days if day <= monthrange(year, month)[1]]
+        if fitting:
+            return datetime(year, month, max(fitting), max(hours), max(minutes))  # noqa: DTZ001 - a wall clock's
+    return None  # the day is in no month of that year: it never fires, which is told elsewhere
 
 
 def _some_day(days: frozenset[int], months: frozenset[int], year: str) -> bool:

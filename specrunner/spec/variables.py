@@ -14,6 +14,7 @@ from typing import Final
 
 from specrunner.core.values import Json
 from specrunner.spec.findings import Finding, Trail, dotted, listed, nearest
+from specrunner.spec.mistakes import Mistake
 
 _VARIABLE: Final = re.compile(r"(\$?)\$\{(?P<scope>[A-Za-z_]\w*)\.(?P<name>[^}:]*)(?P<default>:-[^}]*)?\}")
 
@@ -69,6 +70,7 @@ def _file_name(value: str, trail: Trail, found: list[Finding]) -> str:
                 f"`{dotted(trail)}` can't contain a variable",
                 "Names of files are the same in every environment.",
                 "Write the name out, or patch it in environments/<name>/*.yaml.",
+                code=Mistake.MISPLACED_VARIABLE,
             )
         )
     return value
@@ -96,6 +98,7 @@ def _part_text(match: re.Match[str], value: Json, variables: Variables, trail: T
                 f"{match[0]} is no text",
                 "It is a mapping or list, and stands inside a text.",
                 f"Let `{match[0]}` be the whole value.",
+                code=Mistake.MISPLACED_VARIABLE,
             )
         )
     return variables.texts.get(match["name"]) or json.dumps(value)
@@ -121,6 +124,7 @@ def _undefined(match: re.Match[str], variables: Variables, trail: Trail) -> Find
             f"{match[0]} is no variable",
             "Variables are ${vars.NAME} and ${env.NAME:-default}.",
             f"Write `${{{meant}.{name}}}`, or `${match[0]}` if this very text is meant.",
+            code=Mistake.NO_VARIABLE,
         )
     if scope == "env":
         return Finding(
@@ -128,6 +132,7 @@ def _undefined(match: re.Match[str], variables: Variables, trail: Trail) -> Find
             f"the environment variable {name!r} is not set",
             f"{match[0]} has no default.",
             f"Set {name}, or write `${{env.{name}:-a default}}`.",
+            code=Mistake.UNSET_VARIABLE,
         )
     if match["default"] is not None:
         return Finding(
@@ -135,9 +140,10 @@ def _undefined(match: re.Match[str], variables: Variables, trail: Trail) -> Find
             f"{match[0]} can't have a default",
             "Only variables of the process have one.",
             f"Write `${{vars.{name}}}`, and its value under `vars` in specrunner.yaml.",
+            code=Mistake.NO_VARIABLE,
         )
     close = nearest(name, variables.vars)
     known = f"This environment defines {listed(sorted(variables.vars)) or 'none'}."
     add = f"Add `{name}: …` under the environment's `vars` in specrunner.yaml."
     remedy = f"Write `${{vars.{close}}}`." if close else add
-    return Finding(trail, f"the variable {name!r} is not defined", known, remedy)
+    return Finding(trail, f"the variable {name!r} is not defined", known, remedy, code=Mistake.UNDEFINED_VARIABLE)

@@ -1,0 +1,240 @@
+"""What reading a file gave the last time, so that unchanged files are neither parsed nor validated again.
+
+`<root>/.specrunner/cache/specs.jsonl` holds a header, then one line per file: the sha256 of the file's bytes, a
+checksum of the line, and as JSON the file's documents, each with its value and with what it became when it was
+fitted to its schema. The header names the reader: the code of this package, its schemas and its parsers; another
+reader ignores all of it. A file is remembered only where reading it alone found nothing wrong and no variable
+stands in it, so what is remembered depends on its bytes and the reader, on nothing else.
+
+The cache is never trusted further than that, and never an error. A line that fails its checksum is as good as
+absent; the file is replaced in one step, so that writers who race each other cost one of them its work and nobody
+a wrong result; where it can't be written, it is not. Who can commit files must not be able to say what other
+files mean: a `.specrunner` that git tracks is a problem, and its cache is left alone.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import stat
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from specrunner.core.errors import Diagnostic, Place
+from specrunner.core.values import Json
+from specrunner.spec.mistakes import Mistake
+
+STATE: Final = ".specrunner"
+OFF: Final = "SPECRUNNER_NO_CACHE"  # the environment variable that switches the cache off, where it is not empty
+MAX_CACHE_BYTES: Final = 256 * 2**20
+
+_FILE: Final = f"{STATE}/cache/specs.jsonl"
+_FORMAT: Final = 1
+_KEY: Final = 64  # hexadecimal digits of a sha256
+_CHECK: Final = 32  # hexadecimal digits of a line's checksum
+
+
+class Remembered(NamedTuple):
+    """One document of a file: the `number`-th from 0, starting at `line`; `fit` is `value` as its schema wants it.
+
+    `fit` is None where that depends on more than the file.
+    """
+
+    number: int
+    line: int
+    value: Json
+    fit: Json
+
+
+class SpecCache:
+    """The remembered files of one spec repository; what is put here is kept once `save` is called.
+
+    Not for several threads; several processes may use the same repository.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._file = root / _FILE
+        self._lines = dict(_lines(_read(self._file)))
+        self._used: dict[bytes, bytes] = {}
+        self._changed = False
+
+    def get(self, key: bytes) -> list[Remembered] | None:
+        """The documents of the file whose bytes have this key, or None where they are not known."""
+        line = self._lines.get(key)
+        if line is None or line[_KEY : _KEY + _CHECK] != _check(key, line[_KEY + _CHECK :]):
+            return None
+        try:
+            found = [_remembered(*one) for one in json.loads(line[_KEY + _CHECK :])]
+        except (ValueError, TypeError, RecursionError):
+            return None
+        self._used[key] = line
+        return found
+
+    def put(self, key: bytes, documents: Iterable[Remembered]) -> None:
+        """Remember the documents of a file; what JSON can't give back exactly is not remembered."""
+        rows = [[*one[:3], True if one.fit is one.value else one.fit] for one in documents]
+        try:
+            text = json.dumps(rows, separators=(",", ":"), allow_nan=False).encode()
+        except (ValueError, RecursionError):
+            return
+        self._used[key] = key + _check(key, text) + text
+        self._changed = True
+
+    def save(self) -> None:
+        """Write what this process used, and as many others again: those of another branch, say."""
+        if not self._changed:
+            return
+        others = [line for key, line in self._lines.items() if key not in self._used][: len(self._used)]
+        with suppress(OSError):
+            _replace(self._file, b"\n".join([_header(), *self._used.values(), *others, b""]))
+            self._changed = False
+
+
+def key_of(data: bytes) -> bytes:
+    """The key of a file with these bytes."""
+    return hashlib.sha256(data).hexdigest().encode()
+
+
+def _remembered(number: int, line: int, value: Json, fit: Json) -> Remembered:
+    if type(number) is not int or type(line) is not int or not isinstance(value, dict):
+        raise TypeError("this is no document")
+    return Remembered(number, line, value, value if fit is True else fit)
+
+
+def _check(key: bytes, text: bytes) -> bytes:
+    return hashlib.blake2b(key + text, digest_size=_CHECK // 2).hexdigest().encode()
+
+
+def _read(file: Path) -> bytes:
+    """The bytes of our own cache file; nothing where it is no ordinary file of this user, or too large."""
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        state = os.fstat(descriptor)
+        # What another user wrote is not believed.
+        ours = stat.S_ISREG(state.st_mode) and state.st_uid == os.geteuid() and state.st_size <= MAX_CACHE_BYTES
+        return os.read(descriptor, state.st_size) if ours else b""
+    except OSError:
+        return b""
+    finally:
+        os.close(descriptor)
+
+
+def _lines(data: bytes) -> Iterable[tuple[bytes, bytes]]:
+    header, _, rest = data.partition(b"\n")
+    return ((line[:_KEY], line) for line in rest.split(b"\n") if line) if header == _header() else ()
+
+
+def _replace(file: Path, data: bytes) -> None:
+    """Put a file in place in one step, readable by its owner only. Raises OSError."""
+    if len(data) > MAX_CACHE_BYTES:
+        return
+    _prepare(file.parent)
+    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=file.name, suffix=".new")
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+        Path(name).replace(file)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _prepare(folder: Path) -> None:
+    """Make `.specrunner/cache`; what stands in `.specrunner` is never committed. Raises OSError."""
+    state = folder.parent
+    state.mkdir(mode=0o700, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    ignore = state / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n", "utf-8")
+
+
+@functools.cache
+def _header() -> bytes:
+    """The first line: whoever's first line differs reads differently."""
+    return json.dumps({"format": _FORMAT, "reader": _reader()}).encode()
+
+
+def _reader() -> str:
+    """What decides how a file is read: the code of this package, the schemas, and the libraries."""
+    import importlib.util
+
+    import yaml
+
+    from specrunner.spec.schema import schema_files
+
+    digest = hashlib.sha256(yaml.__version__.encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    for name, data in schema_files().items():
+        digest.update(name.encode() + data)
+    found = importlib.util.find_spec("jsonschema_rs")  # its version, without the time that importing it takes
+    if found is not None and found.origin:
+        state = Path(found.origin).stat()
+        digest.update(f"{state.st_size} {state.st_mtime_ns}".encode())
+    return digest.hexdigest()
+
+
+def open_cache(root: Path) -> tuple[SpecCache | None, list[Diagnostic]]:
+    """The cache of the specs at `root`, and the problem that git tracks it: then there is none.
+
+    There is none either where `SPECRUNNER_NO_CACHE` is set, or where git can't say whether it tracks it.
+    """
+    tracked = is_tracked(root)
+    problem = Diagnostic(
+        f"git tracks {STATE}",
+        "It holds state and results of one machine; whoever commits it could forge them.",
+        f"Type `git rm -r --cached {STATE}`, and commit.",
+        Place(STATE),
+        code=Mistake.TRACKED_STATE,
+    )
+    usable = tracked is False and not os.environ.get(OFF)
+    return SpecCache(root) if usable else None, [problem] if tracked else []
+
+
+def is_tracked(root: Path) -> bool | None:
+    """Whether git tracks the `.specrunner` of this root, itself or anything in it; None where that can't be told.
+
+    Looks for the name in git's index; only where that leaves room for doubt is git itself asked.
+    """
+    root = root.resolve()
+    top = next((folder for folder in (root, *root.parents) if (folder / ".git").exists()), None)
+    return _asked(root) if top is not None and _may_be_tracked(top / ".git") else False
+
+
+def _may_be_tracked(git: Path) -> bool:
+    """Whether the index might name it. Format: https://git-scm.com/docs/index-format."""
+    try:
+        if git.is_file():  # a worktree or a submodule
+            git = git.parent / git.read_text("utf-8", "replace").removeprefix("gitdir:").strip()
+        index = (git / "index").read_bytes()
+        is_split = any(name.startswith("sharedindex.") for name in os.listdir(git))  # noqa: PTH208 - names suffice
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    # Version 4 shortens names, and a split index has some of them in another file.
+    whole = index[:8] in {b"DIRC\0\0\0\2", b"DIRC\0\0\0\3"} and not is_split
+    return not whole or STATE.encode() in index
+
+
+def _asked(root: Path) -> bool | None:
+    command = ["git", "-c", "core.fsmonitor=false", "ls-files", "--cached", "-z", "--", STATE]
+    # Inside a hook, git's own variables would speak of another index.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    try:
+        done = subprocess.run(
+            command, cwd=root, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return bool(done.stdout) if done.returncode == 0 else None

@@ -1,0 +1,52 @@
+"""Options of the whole suite: how long the fuzzers search, and from which seed."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import pytest
+
+
+@dataclass(frozen=True, slots=True)
+class Soak:
+    """How much a fuzzer tries. `short` belongs to every run of the suite and is the same each time."""
+
+    name: str
+    seed: int
+
+    @property
+    def is_full(self) -> bool:
+        return self.name == "full"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--soak",
+        choices=("short", "full"),
+        default="short",
+        help="How long to fuzz: some hundred inputs, or a million.",
+    )
+    parser.addoption("--fuzz-seed", type=int, help="The seed of the fuzzers; default: 1 for short, the time for full.")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_SOAK] = _soak(config)
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    found = config.stash[_SOAK]
+    return f"soak: {found.name}, --fuzz-seed {found.seed}"
+
+
+@pytest.fixture(scope="session")
+def soak(pytestconfig: pytest.Config) -> Soak:
+    return pytestconfig.stash[_SOAK]
+
+
+_SOAK = pytest.StashKey[Soak]()
+
+
+def _soak(config: pytest.Config) -> Soak:
+    name, seed = config.getoption("--soak"), config.getoption("--fuzz-seed")
+    return Soak(name, seed if seed is not None else int(time.time()) if name == "full" else 1)
