@@ -91,6 +91,10 @@ class Engine:
             self._api = self._api_factory(self)
         return self._api
 
+    def has_artifact(self, sha: str) -> bool:
+        """Whether the bytes of this sha256 are there."""
+        return self._context.artifacts.path_of(sha).exists()
+
     def holder_of_run(self, run_id: str) -> str:
         """The name under which a run holds deployments."""
         return run_holder(run_id)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from specrunner.core.errors import Busy
+from specrunner.core.errors import Busy, SpecrunnerError
 from specrunner.core.ports import Clock
 from specrunner.core.values import iso
 
@@ -23,13 +23,18 @@ from specrunner.core.values import iso
 @contextmanager
 def lease(folder: Path, clock: Clock) -> Iterator[None]:
     """Hold the apply lock of a state folder. Raises Busy, naming the holder."""
-    folder.mkdir(parents=True, exist_ok=True)
     who = folder / "apply.json"
-    lock = FileLock(folder / "apply.lock")
     try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / "apply.lock")
         lock.acquire(timeout=0)
     except Timeout as problem:
         raise _busy(who) from problem
+    except OSError as problem:
+        raise SpecrunnerError(
+            f"The state folder {folder} can't be written: {problem.strerror}.",
+            remedy="Run specrunner where you may write, or give the folder to your user.",
+        ) from problem
     try:
         me = {"pid": os.getpid(), "host": socket.gethostname(), "since": iso(clock.now().replace(microsecond=0))}
         who.write_text(json.dumps(me), encoding="utf-8")

@@ -48,6 +48,14 @@ def apply_path(outcome: Outcome) -> str:
     return f"applies/{outcome.started.strftime('%Y%m%dT%H%M%SZ')}-{outcome.plan.hash[:12]}.yaml"
 
 
+def is_ours(path: str, data: bytes) -> bool:
+    """Whether a file at this path is a record of an object or a run that we wrote, by its place and its first lines."""
+    head = data[:200].decode("utf-8", "replace").splitlines()[:2]
+    kinds = {f"kind: {kind}Status" for kind in (*Kind, "Run")}
+    placed = path.partition("/")[0] in {*_FOLDERS.values(), "runs"} and path.endswith(".yaml")
+    return placed and len(head) == 2 and head[0] == f"apiVersion: {API_VERSION}" and head[1] in kinds
+
+
 def object_file(found: LiveObject, commit: str, runs: Sequence[RunView]) -> dict[str, Json]:
     """The status of one live object; `runs` are those of a task, newest first."""
     applied = dict(found.applied or {})

@@ -13,6 +13,7 @@ from specrunner.core.resources import Live, LiveObject, Owner
 from specrunner.record.files import (
     apply_file,
     apply_path,
+    is_ours,
     object_file,
     object_path,
     run_file,
@@ -97,6 +98,6 @@ def _with_tail(target: Views, run: RunView) -> RunView:
 
 
 def _gone(old: Mapping[str, bytes], prefix: str, files: Files) -> Files:
-    """Files of objects that are gone and of runs that are no longer kept; records of applies stay."""
-    names = (name.removeprefix(prefix) for name in old)
-    return {name: None for name in names if name not in files and not name.startswith("applies/")}
+    """Records of objects that are gone and of runs that are no longer kept; what we did not write stays."""
+    names = {name.removeprefix(prefix): data for name, data in old.items()}
+    return {name: None for name, data in names.items() if name not in files and is_ours(name, data)}

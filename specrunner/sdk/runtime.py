@@ -67,7 +67,7 @@ def endpoint(argument: str | None = None) -> str:
         raise SdkError(
             "The address of the platform is not known",
             "Neither SPECRUNNER_URL nor WALLAROO_URL is set, and no api_endpoint was given.",
-            "Set SPECRUNNER_URL to the address that `specrunner serve` prints, or pass Client(api_endpoint=...).",
+            "Set SPECRUNNER_URL to the address of an engine, or pass Client(api_endpoint=...); in a run it is set.",
         )
     return url
 

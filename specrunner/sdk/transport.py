@@ -100,7 +100,7 @@ class Transport:
             raise SdkError(
                 f"{endpoint!r} is not the address of a platform",
                 "It must be a URL such as http://host:port.",
-                "Set SPECRUNNER_URL to the address that `specrunner serve` prints.",
+                "Set SPECRUNNER_URL to the address of an engine; in a run it is set.",
             )
         self.endpoint = endpoint.rstrip("/")
         self._token = token
@@ -160,7 +160,7 @@ def unreachable(endpoint: str, fault: Exception) -> CommunicationError:
     return CommunicationError(
         f"Cannot reach the platform at {endpoint}",
         str(fault) or type(fault).__name__,
-        "Check that `specrunner serve` runs there and that SPECRUNNER_URL is its address.",
+        "Start the `specrunner apply` or `run` again that began this: it waits for this run and answers it.",
     )
 
 

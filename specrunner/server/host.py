@@ -49,7 +49,9 @@ class LoopbackApi:
     def _start(self) -> None:
         listening = self._bind()
         self._port = listening.getsockname()[1]
-        self._engine.facts.put(_PORT_FACT, str(self._port))
+        if self._engine.facts.get(_PORT_FACT) is None:
+            # Kept for good: a second host that had to take another port must not lead the first one's runs astray.
+            self._engine.facts.put(_PORT_FACT, str(self._port))
         config = uvicorn.Config(
             build_app(self._engine), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=5
         )

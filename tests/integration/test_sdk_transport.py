@@ -99,7 +99,7 @@ def test_a_host_that_stays_away_is_told_with_its_address() -> None:
     with transport(f"http://127.0.0.1:{port}", patience=0.1) as client, pytest.raises(CommunicationError) as caught:
         client.send(GET)
     assert f"127.0.0.1:{port}" in str(caught.value)
-    assert "specrunner serve" in caught.value.remedy
+    assert "specrunner apply" in caught.value.remedy
 
 
 def test_a_name_that_does_not_resolve_is_not_tried_again() -> None:

@@ -177,16 +177,21 @@ def write_orders(order: RunOrder) -> None:
     exitfile.write(str(folder / exitfile.RUN), orders)
 
 
+_LONGEST_VARIABLE = 120 * 1024  # bytes
+
+
 def run_environment(order: RunOrder) -> dict[str, str]:
     """The environment of the run: what was declared, and what every run is told.
 
-    HOME and PYTHONUNBUFFERED give way to a declared value, the SPECRUNNER_ variables do not.
+    HOME and PYTHONUNBUFFERED give way to a declared value, the SPECRUNNER_ variables do not. An argument longer than
+    a variable can be (Linux: 128 KiB with its name) is in the arguments' file only.
     """
     folder = order.folder.resolve()
+    texts = {argument_variable(name): _argument_text(value) for name, value in order.arguments.items()}
     own = {
         **processes.run_marks(order.run_id, str(folder / exitfile.RESULTS)),
         "SPECRUNNER_ARGUMENTS": str(folder / exitfile.ARGUMENTS),
-        **{argument_variable(name): _argument_text(value) for name, value in order.arguments.items()},
+        **{name: text for name, text in texts.items() if len(name) + len(text.encode()) < _LONGEST_VARIABLE},
     }
     return {"HOME": str(folder / exitfile.WORK), "PYTHONUNBUFFERED": "1", **order.env, **own}
 

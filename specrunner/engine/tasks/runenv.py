@@ -23,6 +23,7 @@ PASSED_ON = (
     "https_proxy",
     "no_proxy",
 )
+LOOPBACK = ("127.0.0.1", "localhost")
 _SYSTEM_PATH = ("/usr/local/bin", "/usr/bin", "/bin")
 
 
@@ -37,6 +38,7 @@ def run_environment(
     return {
         "LANG": "C.UTF-8",
         **{name: host[name] for name in PASSED_ON if name in host},
+        **_beside_the_proxy(host),
         **task.spec.get("env", {}),
         **secrets,
         "PATH": ":".join((str(python.parent), *_SYSTEM_PATH)),
@@ -48,6 +50,13 @@ def run_environment(
         "WALLAROO_URL": url,
         "WALLAROO_TASK_ID": task.id,
     }
+
+
+def _beside_the_proxy(host: Mapping[str, str]) -> dict[str, str]:
+    """Where the machine has a proxy, this machine itself is reached without it: the engine's API is there."""
+    if not any(name.lower() in {"http_proxy", "https_proxy"} for name in host):
+        return {}
+    return {name: ",".join(filter(None, (host.get(name), *LOOPBACK))) for name in ("NO_PROXY", "no_proxy")}
 
 
 def redactions(values: Sequence[object]) -> tuple[str, ...]:

@@ -221,6 +221,8 @@ class Runs:
         return [found.name for found in self.with_.connections.all() if workspaces & set(found.workspaces)]
 
     def _wait(self, run: Run) -> RunExit | None:
+        # A run that was adopted finds its API where the host that started it had it.
+        self.api().address()
         folder = self.folder(run)
         while not self._stopping.is_set():
             found = self.executor.wait(folder, timeout=_LOOK)

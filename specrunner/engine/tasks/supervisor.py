@@ -198,6 +198,8 @@ class Run:
         ended = self._started + time.monotonic() - self._begun
         record = outcome.record(self._started, ended, results, not self._trouble)
         exitfile.write_once(exitfile.EXIT, record)
+        with contextlib.suppress(OSError):
+            os.unlink(self._orders["results"])  # noqa: PTH108 (see above); the record has it, masked
 
     def _outcome(self) -> exitfile.Outcome:
         code = None if self._status is None else exitfile.exit_code(self._status)

@@ -84,7 +84,9 @@ def _models(engine: Engine, names: Mapping[int, str]) -> Iterator[Found]:
         if found.workspace_id not in names:
             continue
         key = Key(Kind.MODEL, names[found.workspace_id], found.name)
-        yield key, {**found.config, "sha": found.sha}, str(found.id), "ready", ""
+        # Bytes that are gone are put back by uploading them once more.
+        sha = found.sha if engine.has_artifact(found.sha) else ""
+        yield key, {**found.config, "sha": sha}, str(found.id), "ready" if sha else "missing", ""
 
 
 def _pipelines(engine: Engine, names: Mapping[int, str]) -> Iterator[Found]:
@@ -122,8 +124,8 @@ def _orchestrations(engine: Engine, names: Mapping[int, str]) -> Iterator[Found]
     for key, newest_first in versions.items():
         newest = newest_first[0]
         ready = (version for version in newest_first if version.status is OrchestrationState.READY)
-        usable = next(ready, None)
-        # A version that can't be packaged is not in force: the one before it is, or none.
+        # A version that can't be packaged, or whose bytes are gone, is not in force: the one before it is, or none.
+        usable = next((version for version in ready if engine.has_artifact(version.sha)), None)
         spec: dict[str, Json] = {"sha": usable.sha} if usable else {}
         yield key, spec, newest.id, str(newest.status), newest.error
 
