@@ -19,7 +19,7 @@ from specrunner.spec.cache import open_cache
 from specrunner.spec.documents import Reading, read_patches, read_tree
 from specrunner.spec.drafts import Draft, draft_of, identity_of, references_only, secrets_of
 from specrunner.spec.environments import patched
-from specrunner.spec.findings import told
+from specrunner.spec.findings import MOST, not_judged, told
 from specrunner.spec.positions import diagnose
 from specrunner.spec.project import Project, read_project
 from specrunner.spec.references import cycles, duplicates, unknown_references
@@ -50,9 +50,9 @@ def load(
         if cache:
             cache.save()
         problems += [*found, *reading.problems, *patches.problems]
-        drafts, found = _drafts(root, reading, patches, project, offline)
+        drafts, found, judged = _drafts(root, reading, patches, project, offline)
         problems += found
-        complete = reading.complete and patches.complete
+        complete = reading.complete and patches.complete and judged
         problems += _together(drafts, project, complete)
         warnings = _warnings(root, drafts, project, now)
         if problems:
@@ -81,12 +81,26 @@ def _paused_collector() -> Iterator[None]:
 
 def _drafts(
     root: Path, reading: Reading, patches: Reading, project: Project, offline: bool
-) -> tuple[list[Draft], list[Diagnostic]]:
+) -> tuple[list[Draft], list[Diagnostic], bool]:
+    """The drafts, what is wrong with them, and whether all documents were judged: after very many wrong ones, none is.
+
+    To explain a document takes fifty times as long as to accept it, and nobody reads thousands of explanations.
+    """
     documents = [document for document in reading.documents if document.value.get("kind") != PROJECT]
     manifests, problems = patched(documents, patches.documents, lambda value: identity_of(value, project))
-    drafts = [draft_of(manifest, project, root, offline) for manifest in manifests]
+    drafts: list[Draft] = []
+    wrong = 0
+    for manifest in manifests:
+        draft = draft_of(manifest, project, root, offline)
+        drafts.append(draft)
+        wrong += bool(draft.findings)
+        if wrong == MOST:
+            break
     problems += [diagnose(draft.manifest.layers, finding) for draft in drafts for finding in told(draft.findings)]
-    return drafts, problems
+    unjudged = manifests[len(drafts) :]
+    if unjudged:
+        problems.append(diagnose(unjudged[0].layers, not_judged(len(unjudged))))
+    return drafts, problems, not unjudged
 
 
 def _together(drafts: Sequence[Draft], project: Project, complete: bool) -> list[Diagnostic]:

@@ -36,7 +36,9 @@ class Finding:
     hidden: bool = False
 
 
-MOST: Final = 1000  # findings that are told of one document; thousands are one mistake made thousands of times
+# Findings that are told of one document, and wrong documents that are told: thousands are one mistake made thousands
+# of times.
+MOST: Final = 1000
 
 
 def told(findings: Sequence[Finding]) -> list[Finding]:
@@ -51,6 +53,17 @@ def told(findings: Sequence[Finding]) -> list[Finding]:
         code=Mistake.REST_UNREAD,
     )
     return [*findings[:MOST], more]
+
+
+def not_judged(count: int) -> Finding:
+    """That so many documents were not looked at, because so many before them are wrong."""
+    return Finding(
+        (),
+        f"{count:,} documents from here on were not checked",
+        f"{MOST:,} documents before them have mistakes.",
+        "Mend those first; often it is the same mistake in each.",
+        code=Mistake.REST_UNREAD,
+    )
 
 
 def dotted(trail: Trail) -> str:

@@ -15,7 +15,7 @@ import yaml
 from specrunner.core.errors import Diagnostic, Place
 from specrunner.core.values import Json
 from specrunner.spec.findings import Finding, Trail
-from specrunner.spec.loader import lines_of, nodes
+from specrunner.spec.loader import TooMuch, lines_of, nodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def _roots(text: str) -> tuple[yaml.Node, ...]:
     try:
         for node in nodes(text):
             found.append(node)  # noqa: PERF402 - what came before an error is kept
-    except yaml.YAMLError:
+    except (yaml.YAMLError, TooMuch):
         pass  # reported by the reader; the documents before it have their positions
     return tuple(found)
 
