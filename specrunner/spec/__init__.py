@@ -9,10 +9,13 @@
   `bundle` turn files into payloads;
 * `references` judges all drafts together: duplicates, unknown names, cycles.
 
+`tree` walks folders and reads safely, `cache` remembers what sound files gave. `formatting` (over `layout`) orders a
+file's keys, `rendering` writes what the documents come to.
+
 Every check gives a `Finding`, which names a value by its trail of keys; `positions` turns it into a diagnostic with
 file, line, column and source, for documents that have findings and for no others. `mistakes` names their kinds;
-`spelling` keeps scalars as they were written, `syntax` and `repairs` know what a writer meant, `advice` warns.
-Nothing stops at the first mistake: a wrong field is left out and the rest checked on. `secrets` is apart: it reads
-what sources of secrets give, when somebody asks for it; `globs` is what `include`, `exclude` and `.gitignore` have in
-common.
+`faults` are those of the YAML itself, `wording` has the words that messages share; `spelling` keeps scalars as they
+were written, `syntax` and `repairs` know what a writer meant, `advice` warns. Nothing stops at the first mistake: a
+wrong field is left out and the rest checked on. `secrets` is apart: it reads what sources of secrets give, when
+somebody asks for it; `globs` is what `include`, `exclude` and `.gitignore` have in common.
 """

@@ -18,8 +18,9 @@ from typing import Final
 from specrunner.core.errors import Diagnostic, InvalidSpecs, Place
 from specrunner.core.values import Json
 from specrunner.spec.cache import Remembered, SpecCache, key_of
+from specrunner.spec.faults import Fault
 from specrunner.spec.globs import Selection
-from specrunner.spec.loader import MAX_BYTES, MAX_FAULTS, Fault, parse
+from specrunner.spec.loader import MAX_BYTES, MAX_FAULTS, parse
 from specrunner.spec.mistakes import Mistake
 from specrunner.spec.positions import Document, SourceFile, line_at
 from specrunner.spec.schema import KINDS, PROJECT

@@ -7,31 +7,32 @@ is told once, as the misspelling.
 from __future__ import annotations
 
 import functools
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from specrunner.core.values import Json, JsonObject
-from specrunner.spec.findings import MOST, Finding, Trail, dotted, listed, nearest
+from specrunner.core.values import Json
+from specrunner.spec.findings import MOST, Finding, Trail, listed, nearest
 from specrunner.spec.mistakes import Mistake
 from specrunner.spec.repairs import repaired
 from specrunner.spec.schema import schema_of
+from specrunner.spec.wording import (
+    NOUNS,
+    example_of,
+    kinds_of,
+    named,
+    prefix_of,
+    purpose_of,
+    sentence,
+    shown,
+    write,
+    written,
+)
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
-
-_NOUNS: Final = {
-    "string": "text",
-    "integer": "a whole number",
-    "number": "a number",
-    "boolean": "true or false",
-    "object": "a mapping",
-    "array": "a list",
-    "null": "nothing",
-}
 
 
 def explain(value: Json, kind: str) -> list[Finding]:
@@ -137,7 +138,7 @@ def _unknown_keys(error: _Failure, trail: Trail) -> Iterator[Finding]:
     schema: Any = error.schema
     known = list(schema.get("properties", {}))
     free = [name for name in known if name not in error.instance]
-    where = _name(trail)
+    where = named(trail)
     unknown = (name for name in error.instance if name not in known)
     for name in islice(unknown, MOST + 1):
         meant = nearest(name, free)
@@ -145,7 +146,7 @@ def _unknown_keys(error: _Failure, trail: Trail) -> Iterator[Finding]:
         yield _Unknown(
             (*trail, name),
             f"unknown key {name!r}",
-            f"{_sentence(where)} has no such key.",
+            f"{sentence(where)} has no such key.",
             remedy,
             at_key=True,
             meant=meant,
@@ -157,13 +158,13 @@ def _missing(error: _Failure, trail: Trail) -> Finding:
     name = next(name for name in error.wanted if name not in error.instance and f"'{name}'" in error.message)
     schema: Any = error.schema
     wanted = schema.get("properties", {}).get(name, {})
-    purpose = _purpose(wanted)
-    detail = f"{_sentence(_name(trail))} needs it: {purpose[:1].lower()}{purpose[1:]}"
+    purpose = purpose_of(wanted)
+    detail = f"{sentence(named(trail))} needs it: {purpose[:1].lower()}{purpose[1:]}"
     return _Missing(
         trail,
         f"{name!r} is missing",
         detail,
-        f"Add `{name}: {_example(wanted)}`.",
+        f"Add `{name}: {example_of(wanted)}`.",
         at_key=True,
         missing=name,
         code=Mistake.MISSING_FIELD,
@@ -179,14 +180,14 @@ def _alternatives(error: _Failure, trail: Trail) -> Iterator[Finding]:
     given = [name for name in names if name in error.instance]
     words = " and ".join(f"`{name}`" for name in given)
     choice = " or ".join(f"`{name}`" for name in names)
-    summary = f"{words} exclude each other" if len(given) > 1 else f"{_name(trail)} needs {choice}"
-    at, remedy = (trail, f"Write for instance `{_example(schema)}`.")
+    summary = f"{words} exclude each other" if len(given) > 1 else f"{named(trail)} needs {choice}"
+    at, remedy = (trail, f"Write for instance `{example_of(schema)}`.")
     if len(given) > 1:
         at, remedy = (*trail, given[-1]), f"Keep one of {choice}."
     yield Finding(
         at,
         summary,
-        f"{_sentence(_name(trail))} must be {schema.get('title', f'either {choice}')}.",
+        f"{sentence(named(trail))} must be {schema.get('title', f'either {choice}')}.",
         remedy,
         at_key=True,
         code=Mistake.EXCLUSIVE_FIELDS,
@@ -196,7 +197,7 @@ def _alternatives(error: _Failure, trail: Trail) -> Iterator[Finding]:
 def _bad_key(error: _Failure, trail: Trail) -> Finding:
     schema: Any = error.schema
     name = str(error.instance)
-    detail = f"A name in {_name(trail)} must be {schema.get('title')}."
+    detail = f"A name in {named(trail)} must be {schema.get('title')}."
     meant = repaired(name, schema)
     remedy = f"Write `{meant}:` instead." if meant else "Choose another name."
     return Finding(
@@ -206,14 +207,14 @@ def _bad_key(error: _Failure, trail: Trail) -> Finding:
 
 def _wrong_type(error: _Failure, trail: Trail) -> Finding:
     schema: Any = error.schema
-    expected = schema.get("title") or " or ".join(_NOUNS[kind] for kind in _kinds(schema))
-    detail = f"Here stands {_shown(error.instance)}."
+    expected = schema.get("title") or " or ".join(NOUNS[kind] for kind in kinds_of(schema))
+    detail = f"Here stands {shown(error.instance)}."
     is_secret = schema.get("x-def") == "secretSource" and isinstance(error.instance, str)
     if is_secret:
         detail = "Here stands a text. If it is the secret itself, exchange it: whoever reads the repository knows it."
     return Finding(
         trail,
-        f"{_name(trail)} must be {expected}",
+        f"{named(trail)} must be {expected}",
         detail,
         _retyped(error, trail),
         hidden=is_secret,
@@ -224,34 +225,14 @@ def _wrong_type(error: _Failure, trail: Trail) -> Finding:
 def _retyped(error: _Failure, trail: Trail) -> str:
     """What to write where the type is wrong, from what stands there if that can be."""
     schema: Any = error.schema
-    kinds, value, prefix = _kinds(schema), error.instance, _prefix(trail)
+    kinds, value, prefix = kinds_of(schema), error.instance, prefix_of(trail)
     if value is None and "string" in kinds:
-        return f'{_write(trail, schema)} If the text is meant, quote it: `{prefix}"null"`.'
+        return f'{write(trail, schema)} If the text is meant, quote it: `{prefix}"null"`.'
     if isinstance(value, str) and kinds == ["array"]:
         return f"Write `{prefix}[{value[:60]}]`."
     if isinstance(value, str) and value.isascii() and value.isdecimal() and "integer" in kinds:
         return f"Write `{prefix}{value}`, without quotes."
-    return _write(trail, schema)
-
-
-def _shown(value: Json) -> str:
-    """What stands there, in words."""
-    noun = _NOUNS[_type_of(value)]
-    if value is None:
-        return "nothing: an empty value, `~` and `null` mean that"
-    if isinstance(value, dict | list):
-        return noun
-    return f"the {noun.removeprefix('a whole ').removeprefix('a ')} {_written(value)}"
-
-
-def _written(value: Json) -> str:
-    """A value in a sentence, cut where it is long."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 80 else f"{text[:79]}…"
-
-
-def _sentence(words: str) -> str:
-    return f"{words[0].upper()}{words[1:]}"
+    return write(trail, schema)
 
 
 def _not_allowed(error: _Failure, trail: Trail) -> Finding:
@@ -259,9 +240,9 @@ def _not_allowed(error: _Failure, trail: Trail) -> Finding:
     allowed = [str(value) for value in error.wanted]
     meant = nearest(str(error.instance), allowed) or (allowed[0] if len(allowed) == 1 else None)
     remedy = f"Write `{trail[-1] if trail else ''}: {meant}`." if meant else f"Write one of {listed(allowed)}."
-    detail = f"Allowed: {listed(allowed)}. {_purpose(schema)}"
+    detail = f"Allowed: {listed(allowed)}. {purpose_of(schema)}"
     code = Mistake.UNKNOWN_VERSION if trail == ("apiVersion",) else Mistake.NOT_ALLOWED
-    return Finding(trail, f"{_name(trail)} can't be {error.instance!r}", detail, remedy, code=code)
+    return Finding(trail, f"{named(trail)} can't be {error.instance!r}", detail, remedy, code=code)
 
 
 def _unfit(error: _Failure, trail: Trail) -> Finding:
@@ -278,9 +259,9 @@ def _unfit(error: _Failure, trail: Trail) -> Finding:
     if error.keyword == "minLength" and "x-def" not in schema:
         return Finding(
             trail,
-            f"{_name(trail)} can't be empty",
+            f"{named(trail)} can't be empty",
             "Here stands an empty text.",
-            _write(trail, schema),
+            write(trail, schema),
             code=Mistake.OUT_OF_RANGE,
         )
     if error.keyword == "uniqueItems":
@@ -307,15 +288,15 @@ def _unfit(error: _Failure, trail: Trail) -> Finding:
             code=Mistake.LONELY_FIELD,
         )
     expected = schema.get("title") or limits.get(error.keyword, "different")
-    shown = _written(error.instance)
+    shown = written(error.instance)
     is_source = schema.get("x-def") == "secretSource"
     if is_source:
         shown = f"a mapping with {' and '.join(map(str, error.instance)) or 'nothing in it'}"  # never the values
     meant = repaired(error.instance, schema)
-    remedy = f"Write `{_prefix(trail)}{meant}`." if meant else _write(trail, schema)
+    remedy = f"Write `{prefix_of(trail)}{meant}`." if meant else write(trail, schema)
     return Finding(
         trail,
-        f"{_name(trail)} must be {expected}",
+        f"{named(trail)} must be {expected}",
         f"Here stands {shown}.",
         remedy,
         code=_code(error),
@@ -328,7 +309,7 @@ def _repeated(error: _Failure, trail: Trail) -> Finding:
     index = next(index for index, item in enumerate(items) if item in items[:index])
     return Finding(
         (*trail, index),
-        f"{_name(trail)} names {items[index]!r} twice",
+        f"{named(trail)} names {items[index]!r} twice",
         "Every item stands there once.",
         "Delete one of them.",
         code=Mistake.REPEATED_ITEM,
@@ -355,57 +336,3 @@ def _code(error: _Failure) -> Mistake:
     if error.keyword in {"minProperties", "maxProperties"}:
         return Mistake.EXCLUSIVE_FIELDS
     return Mistake.OUT_OF_RANGE if error.keyword in _LIMITS else Mistake.BAD_VALUE
-
-
-def _name(trail: Trail) -> str:
-    return f"`{dotted(trail)}`" if trail else "the document"
-
-
-def _write(trail: Trail, schema: JsonObject) -> str:
-    return f"Write for instance `{_prefix(trail)}{_example(schema)}`."
-
-
-def _prefix(trail: Trail) -> str:
-    """The key before a value, where it stands behind one."""
-    return f"{trail[-1]}: " if trail and isinstance(trail[-1], str) else ""
-
-
-def _example(schema: JsonObject) -> str:
-    """A value to write, from the schema's own examples."""
-    if schema.get("examples"):
-        return _flow(schema["examples"][0])
-    if "default" in schema:
-        return _flow(schema["default"])
-    if schema.get("enum"):
-        return str(schema["enum"][0])
-    if schema.get("required"):
-        parts = [f"{name}: {_example(schema.get('properties', {}).get(name, {}))}" for name in schema["required"]]
-        return f"{{{', '.join(parts)}}}"
-    kind = next(iter(_kinds(schema)), "string")
-    return {"object": "{…}", "array": "[…]", "integer": "1", "number": "1", "boolean": "true"}.get(kind, "…")
-
-
-def _flow(value: Json) -> str:
-    """A value as people write it in YAML, in one line."""
-    import yaml  # a document has failed: it is loaded long since
-
-    if isinstance(value, str):
-        return value
-    text: str = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, sort_keys=False, width=10_000)
-    return text.removesuffix("\n").removesuffix("\n...")
-
-
-def _purpose(schema: JsonObject) -> str:
-    return str(schema.get("description", ""))
-
-
-def _kinds(schema: JsonObject) -> list[str]:
-    wanted = schema.get("type", [])
-    return [wanted] if isinstance(wanted, str) else list(wanted)
-
-
-def _type_of(value: Json) -> str:
-    if isinstance(value, bool):
-        return "boolean"
-    names = ((str, "string"), (int, "integer"), (float, "number"), (dict, "object"), (list, "array"))
-    return next((name for kind, name in names if isinstance(value, kind)), "null")

@@ -22,6 +22,7 @@ import yaml
 from yaml._yaml import CParser
 
 from specrunner.core.values import Json
+from specrunner.spec.faults import Fault, merge_conflict, tab_fault
 from specrunner.spec.mistakes import Mistake
 from specrunner.spec.syntax import explanation
 
@@ -107,18 +108,6 @@ class TooMuch(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
-    """A mistake in the YAML itself; line and column count from 1, `code` is one of `Mistake`."""
-
-    line: int
-    column: int
-    summary: str
-    detail: str = ""
-    remedy: str = ""
-    code: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Parsed:
     """The documents of a text, each with the line where it starts, and what is wrong with the text.
 
@@ -186,18 +175,7 @@ def _refused(text: str) -> tuple[Fault, ...]:
             ),
         )
     conflicts = itertools.islice(_CONFLICT.finditer(text), MAX_FAULTS) if "\n>>>>>>>" in text else ()
-    return tuple(_conflict(text, match.start()) for match in conflicts)
-
-
-def _conflict(text: str, offset: int) -> Fault:
-    return Fault(
-        text.count("\n", 0, offset) + 1,
-        1,
-        "a merge conflict was left in the file",
-        "Git wrote both sides of a conflict between `<<<<<<<` and `>>>>>>>`.",
-        "Keep the side you want, and delete the three marker lines.",
-        Mistake.MERGE_CONFLICT,
-    )
+    return tuple(merge_conflict(text, match.start()) for match in conflicts)
 
 
 def _suspicious(text: str) -> bool:
@@ -242,7 +220,7 @@ def _too_many(node: yaml.Node) -> Fault:
 def _syntax_fault(error: yaml.YAMLError, text: str) -> Fault:
     if isinstance(error, yaml.MarkedYAMLError):
         mark, begun = error.problem_mark or error.context_mark, error.context_mark or error.problem_mark
-        tab = _tab_fault(text, mark.line + 1) if mark else None
+        tab = tab_fault(lines_of(text), mark.line + 1) if mark else None
         if tab:
             return tab
         told = explanation(error.context, error.problem, begun.line + 1 if begun else 1)
@@ -264,22 +242,6 @@ def _syntax_fault(error: yaml.YAMLError, text: str) -> Fault:
         f"The character U+{code:04X} is not allowed in YAML.",
         "Delete it, or write it escaped in quotes.",
         Mistake.CONTROL_CHARACTER,
-    )
-
-
-def _tab_fault(text: str, line: int) -> Fault | None:
-    lines = lines_of(text)
-    found = lines[line - 1] if line <= len(lines) else ""
-    indent = found[: len(found) - len(found.lstrip())]
-    if "\t" not in indent:
-        return None
-    return Fault(
-        line,
-        indent.index("\t") + 1,
-        "a tab is used for indentation",
-        "YAML allows only spaces before the first character of a line.",
-        "Replace the tab by two spaces.",
-        Mistake.TAB,
     )
 
 
