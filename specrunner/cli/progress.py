@@ -19,11 +19,11 @@ class Progress:
     """Listener of an apply, and a context while it lasts."""
 
     def __init__(self, *, stderr: bool) -> None:
-        self._stderr = stderr
         self._running: dict[str, str] = {}
-        stream = console(stderr=stderr)
+        # One console for both: what is printed beside a line that is drawn anew must know of it.
+        self._stream = console(stderr=stderr)
         live = (sys.stderr if stderr else sys.stdout).isatty()
-        self._status: Status | None = stream.status("") if live else None
+        self._status: Status | None = self._stream.status("") if live else None
 
     def __enter__(self) -> Progress:
         self._context().__enter__()
@@ -45,7 +45,7 @@ class Progress:
     def ended(self, outcome: StepOutcome) -> None:
         """A step has ended."""
         self._running.pop(str(outcome.step.key), None)
-        say([step_ended_line(outcome)], stderr=self._stderr)
+        say([step_ended_line(outcome)], on=self._stream)
         self._show()
 
     def _context(self) -> AbstractContextManager[Any]:

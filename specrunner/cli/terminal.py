@@ -47,9 +47,9 @@ def _to_nowhere(stream: TextIO) -> None:
         os.dup2(nowhere.fileno(), stream.fileno())
 
 
-def say(lines: Iterable[Line], *, stderr: bool = False) -> None:
-    """Print lines."""
-    stream = console(stderr=stderr)
+def say(lines: Iterable[Line], *, stderr: bool = False, on: Console | None = None) -> None:
+    """Print lines, on a console that is open already where one is given."""
+    stream = on or console(stderr=stderr)
     for line in lines:
         stream.print(line.text, style=_STYLES.get(line.style, line.style) or None)
 
