@@ -22,6 +22,7 @@ from tests.unit import serving_samples
 
 PATIENCE = 20.0
 FOREVER = "import threading\nprint('up', flush=True)\nthreading.Event().wait()\n"
+ONCE = "open({mark!r}, 'a').write('ran ')\n"  # leaves a mark for each time it runs
 
 
 class StubEnvironments:
@@ -146,3 +147,24 @@ def at_once(work: Callable[[int], object], count: int = 8) -> list[object]:
     for thread in threads:
         thread.join()
     return found
+
+
+class Background:
+    """Something that blocks, in a thread."""
+
+    def __init__(self, work: Callable[[], Run]) -> None:
+        self._found: list[Run] = []
+        self._thread = threading.Thread(target=lambda: self._found.append(work()))
+        self._thread.start()
+
+    def result(self) -> Run:
+        self._thread.join(PATIENCE)
+        assert self._found, "it does not come to an end"
+        return self._found[0]
+
+
+def started(engine: Engine, run: Run) -> Background:
+    """Carry a run out in the background; it prints `up`."""
+    work = Background(lambda: engine.runs.carry_out(run.id))
+    until(lambda: "up" in said(engine, run), "the run's first line")
+    return work

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,48 +13,26 @@ import pytest
 from specrunner.core.errors import SpecrunnerError
 from specrunner.core.lifecycle import Reason, RunState
 from specrunner.engine.engine import Engine
-from specrunner.engine.records import Run
 from specrunner.engine.tasks.executors.local import LocalExecutor
 from tests.integration.engine_samples import (
     FOREVER,
+    ONCE,
     PATIENCE,
+    Background,
     add_task,
     engine_on,
     open_engine,
     run_task,
-    said,
-    until,
+    started,
 )
 
 SENTINEL = "swordfish-7c1f2a90"
-ONCE = "open({mark!r}, 'a').write('ran ')\n"  # leaves a mark for each time it runs
 
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
     with engine_on(tmp_path / "state") as opened:
         yield opened
-
-
-class Background:
-    """Something that blocks, in a thread."""
-
-    def __init__(self, work: Callable[[], Run]) -> None:
-        self._found: list[Run] = []
-        self._thread = threading.Thread(target=lambda: self._found.append(work()))
-        self._thread.start()
-
-    def result(self) -> Run:
-        self._thread.join(PATIENCE)
-        assert self._found, "it does not come to an end"
-        return self._found[0]
-
-
-def started(engine: Engine, run: Run) -> Background:
-    """Carry a run out in the background; it prints `up`."""
-    work = Background(lambda: engine.runs.carry_out(run.id))
-    until(lambda: "up" in said(engine, run), "the run's first line")
-    return work
 
 
 def test_a_run_goes_on_without_its_host_and_the_next_host_adopts_it(tmp_path: Path) -> None:

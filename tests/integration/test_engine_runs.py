@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,11 +11,12 @@ from specrunner.core.errors import Conflict, PackagingFailed, SpecrunnerError
 from specrunner.core.lifecycle import Reason, RunState, TaskState
 from specrunner.engine.engine import Engine
 from specrunner.engine.ports import RunApi
-from specrunner.engine.records import Run
 from specrunner.engine.tasks.executors.local import LocalExecutor
 from tests.integration.engine_samples import (
     FOREVER,
+    ONCE,
     PATIENCE,
+    Background,
     NoApi,
     StubEnvironments,
     add_pipeline,
@@ -25,39 +25,18 @@ from tests.integration.engine_samples import (
     open_engine,
     run_task,
     said,
+    started,
     until,
 )
 from tests.unit.serving_samples import rows_table
 
 SENTINEL = "swordfish-7c1f2a90"
-ONCE = "open({mark!r}, 'a').write('ran ')\n"  # leaves a mark for each time it runs
 
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
     with engine_on(tmp_path / "state") as opened:
         yield opened
-
-
-class Background:
-    """Something that blocks, in a thread."""
-
-    def __init__(self, work: Callable[[], Run]) -> None:
-        self._found: list[Run] = []
-        self._thread = threading.Thread(target=lambda: self._found.append(work()))
-        self._thread.start()
-
-    def result(self) -> Run:
-        self._thread.join(PATIENCE)
-        assert self._found, "it does not come to an end"
-        return self._found[0]
-
-
-def started(engine: Engine, run: Run) -> Background:
-    """Carry a run out in the background; it prints `up`."""
-    work = Background(lambda: engine.runs.carry_out(run.id))
-    until(lambda: "up" in said(engine, run), "the run's first line")
-    return work
 
 
 # How runs end
