@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 TASK = "apiVersion: specrunner/v1\nkind: Task\nmetadata: {name: large}\nspec:\n  orchestration: remote-inference\n"
+PROJECT_DOCUMENT = "apiVersion: specrunner/v1\nkind: Project\nmetadata: {name: large}\nspec: {}\n---\n"
 MANY = 40_000
 LONG = 1_000_000
 
@@ -78,4 +79,7 @@ DOCUMENTS: Mapping[str, str] = {
     "tabs": TASK + "\t" * LONG,
     "conflicts": "<<<<<<< a\n=======\n>>>>>>> b\n" * 50_000,
     "quotes": f"{TASK}  args: {{a: '{chr(39) * 1_000_000}'}}\n",
+    "projects": PROJECT_DOCUMENT * 2_000,
 }
+# The others stand in a file of their own beside the sample's.
+FILES: Mapping[str, str] = {"projects": "specrunner.yaml"}

@@ -22,7 +22,7 @@ from specrunner.core.values import canonical
 from specrunner.report.diagnostics import diagnostic_json, diagnostic_lines
 from specrunner.spec.desired import load
 from tests.fuzz.corpus import fragments, repositories
-from tests.fuzz.large import DOCUMENTS
+from tests.fuzz.large import DOCUMENTS, FILES
 from tests.fuzz.mutate import Mutator
 
 MEMORY = 500 * 2**20
@@ -63,8 +63,10 @@ def large(base: Path, first: int, last: int) -> None:
     _read(base / "large")
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     for index in range(first, last):
+        _write(base / "large", sample)
         (base / "at").write_text(str(index))
-        (base / "large" / "large.yaml").write_text(list(DOCUMENTS.values())[index], "utf-8")
+        name = list(DOCUMENTS)[index]
+        (base / "large" / FILES.get(name, "large.yaml")).write_text(DOCUMENTS[name], "utf-8")
         _limited(base / "large")
 
 
