@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import keyword
 import sys
 from typing import Any, Final
 
@@ -20,9 +21,11 @@ COMMANDS: Final = {
     "render": "drawing",
     "graph": "drawing",
     "schema": "authoring",
-    "plan": "reconcile",
-    "apply": "reconcile",
-    "destroy": "reconcile",
+    "plan": "planning",
+    "apply": "applying",
+    "destroy": "applying",
+    "import": "importing",
+    "unlock": "locking",
     "status": "status",
     "run": "runs",
     "runs": "runs",
@@ -30,6 +33,9 @@ COMMANDS: Final = {
     "infer": "pipelines",
     "secrets": "secrets",
 }
+# Commands that may change what is on the target, be it a lease or the log of inferences. No other does, whatever its
+# options: a test walks all of them.
+WRITES: Final = frozenset({"apply", "destroy", "unlock", "run", "infer", "secrets"})
 SHORT: Final = {
     "init": "Write a spec repository that works, to begin with.",
     "validate": "Check the spec files and report every problem at once.",
@@ -40,6 +46,8 @@ SHORT: Final = {
     "plan": "Show what apply would change, and why. Changes nothing.",
     "apply": "Make the target as the files declare, and wait for the runs it starts.",
     "destroy": "Remove everything that this project has on its target.",
+    "import": "Write YAML for what is live and no file declares yet.",
+    "unlock": "Break the lease of an apply that is dead for certain.",
     "status": "Show what is live.",
     "run": "Run a task now and wait for its end.",
     "runs": "List the runs of a task.",
@@ -61,7 +69,7 @@ class LazyGroup(click.Group):
         if name not in COMMANDS:
             return None
         module = importlib.import_module(f"specrunner.cli.{COMMANDS[name]}")
-        command: click.Command = getattr(module, name)
+        command: click.Command = getattr(module, f"{name}_" if keyword.iskeyword(name) else name)
         return command
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:

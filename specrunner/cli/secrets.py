@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from specrunner.cli.planning import clock
 from specrunner.cli.terminal import say
 from specrunner.cli.wiring import directory_option, open_engine, state_of
 from specrunner.core.errors import UsageError
@@ -29,11 +30,17 @@ def rotate_key(root: Path, key_from_env: str | None) -> None:
     Refused while an apply or a run is under way. A key that comes from SPECRUNNER_KEY is changed with
     --key-from-env; SPECRUNNER_KEY is yours to set then. The next plan is as it was: no secret has changed.
     """
-    from specrunner.engine.clock import SystemClock
-    from specrunner.reconcile.lease import lease
+    from specrunner.core.leases import EVERYTHING
+    from specrunner.reconcile.lease import held, this_process
+    from specrunner.targets.local.target import LocalTarget
 
     key = _key(key_from_env) if key_from_env else None
-    with lease(state_of(root), SystemClock()), open_engine(state_of(root)) as engine:
+    holder = this_process(clock(), os.environ)
+    unlock = "specrunner unlock --all"
+    with (
+        open_engine(state_of(root)) as engine,
+        held(LocalTarget(engine), EVERYTHING, holder, clock(), lambda: None, unlock=unlock),
+    ):
         rotated = engine.rotate_key(key)
     sealed = f"{counted(rotated.connections, 'connection')} and {counted(rotated.tasks, 'task')}"
     say([Line(f"The key was changed; the secrets of {sealed} are sealed with the new one.", "create")])

@@ -75,10 +75,10 @@ def read_specs(root: Path, environment: str | None, offline: bool = False) -> De
 def load_desired(root: Path, environment: str | None, offline: bool = False) -> Desired:
     """What the files declare, for a target of this version; `offline`, files of secrets may be missing.
 
-    Raises InvalidSpecs.
+    Raises InvalidSpecs, SpecrunnerError for a target that this version has not.
     """
     desired = read_specs(root, environment, offline)
-    if desired.target != "local":
+    if _name_of(desired) not in TARGETS:
         raise SpecrunnerError(
             "This specrunner applies to the embedded engine only.",
             detail=f"The project's target is {desired.target!r}.",
@@ -88,32 +88,47 @@ def load_desired(root: Path, environment: str | None, offline: bool = False) -> 
 
 
 @contextmanager
-def open_target(root: Path, *, must_exist: bool = False) -> Iterator[Target]:
-    """The target of a spec repository, closed at the end.
+def open_target(root: Path, desired: Desired | None = None, *, must_exist: bool = False) -> Iterator[Target]:
+    """The target of a spec repository, closed at the end: the declared one, or the embedded engine.
 
     Raises SpecrunnerError where `must_exist` and nothing was ever applied here.
     """
     if must_exist:
         state_of(root)
-    with closing(_local(root / STATE_FOLDER)) as target:
+    with closing(TARGETS[_name_of(desired)](root / STATE_FOLDER)) as target:
         yield target
 
 
 @contextmanager
-def look_at_target(root: Path) -> Iterator[Target]:
+def look_at_target(root: Path, desired: Desired | None = None) -> Iterator[Target]:
     """The target for who only looks: where nothing was applied yet, an empty one that leaves nothing behind."""
     if (root / STATE_FOLDER / "state.db").exists():
-        with open_target(root) as target:
+        with open_target(root, desired) as target:
             yield target
     else:
-        with TemporaryDirectory(prefix="specrunner-") as scratch, closing(_local(Path(scratch))) as target:
+        with (
+            TemporaryDirectory(prefix="specrunner-") as scratch,
+            closing(TARGETS[_name_of(desired)](Path(scratch))) as target,
+        ):
             yield target
+
+
+def _name_of(desired: Desired | None) -> str:
+    """The name of a target as declared; one that is declared by an address goes by the word for its kind."""
+    if desired is None:
+        return _LOCAL
+    return desired.target if isinstance(desired.target, str) else next(iter(desired.target), "")
 
 
 def _local(folder: Path) -> Target:
     from specrunner.targets.local.target import LocalTarget
 
     return LocalTarget(open_engine(folder))
+
+
+# The targets of this version by the word that declares them: each makes one of a state folder. Tests add theirs.
+_LOCAL = "local"
+TARGETS: dict[str, Callable[[Path], Target]] = {_LOCAL: _local}
 
 
 def open_engine(folder: Path) -> Engine:
@@ -148,6 +163,20 @@ def interruptible(interrupt: Callable[[], None]) -> Iterator[None]:
     finally:
         for number, old in before.items():
             signal.signal(number, old)
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """SIGTERM ends what is done here as SIGINT does, so that what is held is given back."""
+
+    def handler(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run_api(engine: Any) -> Any:

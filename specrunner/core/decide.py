@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
-from specrunner.core.diff import FieldChange, changes, comparable, secret_changes
-from specrunner.core.errors import SpecrunnerError
+from specrunner.core.diff import FieldChange, changes, secret_changes
+from specrunner.core.errors import Diagnostic, InvalidSpecs, UsageError
 from specrunner.core.fields import Action
-from specrunner.core.keys import Key, Kind
+from specrunner.core.keys import Key, Kind, nearest
 from specrunner.core.lifecycle import RunState
 from specrunner.core.order import ordered
 from specrunner.core.plan import Notice, Plan, Step
+from specrunner.core.renames import Renamed, name_change, renamed
 from specrunner.core.resources import (
     Desired,
     Live,
     LiveObject,
     Owner,
+    Presence,
     Resource,
     intent_of,
     is_run_once,
     metadata_of,
 )
+from specrunner.core.sides import comparable
 from specrunner.core.values import digest
 
 # What a shell takes as it is, beside letters and digits.
 _PLAIN = str.maketrans("", "", "-_./")
+_NO_DESTROY: Final = "--no-destroy was given"
 
 Fingerprints = Mapping[Key, Mapping[str, str | None]]
 
@@ -45,81 +50,162 @@ def make_plan(desired: Desired, live: Live, fingerprints: Fingerprints, wishes: 
     """The plan that makes `live` what `desired` declares.
 
     `fingerprints` are those of the secrets as they are now, None where a source can't be read here. Raises
+    InvalidSpecs for objects that belong to others, all of them, UsageError for a wish that fits nothing, and
     SpecrunnerError where the references of the steps form a cycle.
     """
-    steps, notices = [], []
+    _check_wishes(desired, wishes)
+    seen = renamed(desired, live)
+    if clashes := [_owned_by_other(*clash) for clash in _clashes(desired, seen.live)]:
+        raise InvalidSpecs(clashes)
+    steps, notices = [], [*seen.notices]
     for key, resource in sorted(desired.resources.items()):
-        step, notice = _decide(resource, live.get(key), desired.owner, fingerprints.get(key, {}), wishes)
+        step, notice = _decide(resource, seen, fingerprints.get(key, {}), wishes)
         steps += [step] if step else []
         notices += [notice] if notice else []
-    steps += [_deleted(live[key], wishes) for key in _gone(desired, live)]
+    deleted = [_deleted(seen.live[key], wishes) for key in _gone(desired, seen.live)]
     touched = {step.key for step in steps}
     return Plan(
         project=desired.owner.project,
         environment=desired.owner.environment,
         target=desired.target,
-        steps=ordered(steps, desired.resources, live),
+        steps=ordered([*steps, *deleted], desired.resources, seen.live),
         notices=tuple(notices),
-        unchanged=sum(key in live and key not in touched for key in desired.resources),
+        unchanged=sum(key in seen.live and key not in touched for key in desired.resources),
+        restores=_restores(live, {step.key for step in deleted if not step.blocked_by}),
+    )
+
+
+def _check_wishes(desired: Desired, wishes: Wishes) -> None:
+    unknown = sorted(key for key in wishes.adopt if key not in desired.resources)
+    if unknown:
+        meant = nearest(unknown[0], desired.resources)
+        raise UsageError(
+            f"No file declares {', '.join(map(str, unknown))}, so there is nothing to adopt.",
+            detail="Only an object that the files declare can be taken over.",
+            remedy=f"Did you mean {meant}?" if meant else "Declare it first; `specrunner import` writes what is live.",
+        )
+
+
+def _clashes(desired: Desired, live: Live) -> Iterator[tuple[Resource, Owner]]:
+    for key, resource in desired.resources.items():
+        found = live.get(key)
+        if found is not None and found.owner not in {None, desired.owner} and found.presence is not Presence.LEAVING:
+            yield resource, found.owner
+
+
+def _owned_by_other(resource: Resource, owner: Owner) -> Diagnostic:
+    return Diagnostic(
+        f"{resource.key} belongs to {owner}.",
+        detail="Another project, or another environment of this one, has put it on the same target.",
+        remedy="Give it another name (a variable in the name will do) or another workspace, or remove it there.",
+        place=resource.place,
     )
 
 
 def _gone(desired: Desired, live: Live) -> list[Key]:
     """Objects of ours that no file declares any more; those of nobody or of others are never touched."""
-    return sorted(key for key, found in live.items() if found.owner == desired.owner and key not in desired.resources)
+    return sorted(
+        key
+        for key, found in live.items()
+        if found.owner == desired.owner
+        and key not in desired.resources
+        and found.presence is not Presence.LEAVING  # it is on its way out already
+    )
+
+
+def _restores(live: Live, deleted: set[Key]) -> tuple[Key, ...]:
+    """What only the status files know and what stays, by the keys of the record."""
+    recorded = (key for key, found in live.items() if found.presence is Presence.RECORDED)
+    return tuple(sorted(key for key in recorded if key not in deleted))
 
 
 def _decide(
-    resource: Resource, live: LiveObject | None, owner: Owner, secrets: Mapping[str, str | None], wishes: Wishes
+    resource: Resource, seen: Renamed, secrets: Mapping[str, str | None], wishes: Wishes
 ) -> tuple[Step | None, Notice | None]:
-    if live is None:
-        return _created(resource), None
-    if live.owner is not None and live.owner != owner:
-        raise _owned_by_other(resource, live)
-    found = (*changes(resource, live), *secret_changes(resource, live, secrets))
+    live, old = seen.live.get(resource.key), seen.former.get(resource.key)
+    if live is None or live.presence is Presence.LEAVING:
+        return _created(resource, leaving=live is not None), None
     intent, notice = _due(resource, live)
-    if live.owner is None:
-        return _adopted(resource, live, Step(resource.key, Action.ADOPT, "", found, intent=intent), wishes), notice
-    if not found and not intent:
+    if live.presence is Presence.MISSING:
+        return _made_again(resource, live, intent), notice
+    found = (*changes(resource, live), *secret_changes(resource, live, secrets))
+    if old is not None:
+        found = (name_change(resource, old), *found)
+    if not found and not intent and live.owner is not None:
         return None, notice
+    step = Step(
+        resource.key,
+        _action(found, intent),
+        _why(found, live, intent),
+        found,
+        intent=intent,
+        live=live.fingerprint,
+        renamed_from=old,
+    )
+    if live.owner is None:
+        return _adopted(step, wishes), notice
+    return replace(step, blocked_by=seen.blocked.get(step.key) or _replacing(step, live, wishes)), notice
+
+
+def _action(found: tuple[FieldChange, ...], intent: str) -> Action:
+    """The worst field decides; a run that is due is at least a run, and one that is not is none."""
     action = max((change.action for change in found), key=lambda action: action.severity, default=Action.NONE)
     if intent:
-        action = max(action, Action.RUN, key=lambda action: action.severity)
-    elif action is Action.RUN:
-        action = Action.UPDATE  # the order it changes back to was already carried out
-    return Step(resource.key, action, _why(found, live, intent), found, intent=intent, live=live.fingerprint), notice
+        return max(action, Action.RUN, key=lambda action: action.severity)
+    # Where the order that it changes back to was already carried out, it is only changed.
+    return Action.UPDATE if action is Action.RUN else action
 
 
-def _created(resource: Resource) -> Step:
+def declared_digest(resource: Resource) -> str:
+    """The digest of all that is declared for an object: what is approved when it is created."""
+    return digest(comparable(resource.key.kind, resource.spec, metadata_of(resource)))
+
+
+def _created(resource: Resource, leaving: bool) -> Step:
     runs = resource.key.kind is Kind.TASK and is_run_once(resource.spec)
     reason = f"declared in {resource.place}, not on the target yet"
-    declared = digest(comparable(resource.key.kind, resource.spec, metadata_of(resource)))
-    return Step(resource.key, Action.CREATE, reason, intent=intent_of(resource.spec) if runs else "", declared=declared)
+    if leaving:
+        reason = f"declared in {resource.place}; an object of that name is still being deleted, and is waited for"
+    intent = intent_of(resource.spec) if runs else ""
+    return Step(resource.key, Action.CREATE, reason, intent=intent, declared=declared_digest(resource))
 
 
-def _adopted(resource: Resource, live: LiveObject, step: Step, wishes: Wishes) -> Step:
-    blocked = ""
-    if resource.key not in wishes.adopt:
-        command = f"specrunner apply --adopt {_quoted(str(resource.key))}"
-        blocked = f"it is on the target and belongs to nobody; take it over with `{command}`"
+def _made_again(resource: Resource, live: LiveObject, intent: str) -> Step:
+    reason = f"declared in {resource.place}; somebody else has removed it from the target"
     return Step(
-        step.key,
-        Action.ADOPT,
-        "on the target already, without an owner",
-        step.changes,
-        blocked_by=blocked,
-        intent=step.intent,
+        resource.key,
+        Action.CREATE,
+        reason,
+        intent=intent,
         live=live.fingerprint,
+        declared=declared_digest(resource),
+        gone=True,
     )
 
 
-def _owned_by_other(resource: Resource, live: LiveObject) -> SpecrunnerError:
-    return SpecrunnerError(
-        f"{resource.key} belongs to {live.owner}.",
-        detail="Another project, or another environment of this one, has put it on the same target.",
-        remedy="Give it another name (a variable in the name will do) or another workspace, or remove it there.",
-        place=resource.place,
-    )
+def _replacing(step: Step, live: LiveObject, wishes: Wishes) -> str:
+    """Why an object is not replaced: that deletes it."""
+    if step.action is not Action.REPLACE:
+        return ""
+    if live.protect:
+        fields = ", ".join(f"`{change.path}`" for change in step.changes if change.action is Action.REPLACE)
+        lift = "apply `metadata: {protect: false}` first"
+        return f"it is protected, and to change {fields} it would be deleted; {lift}"
+    return "" if wishes.destroy else _NO_DESTROY
+
+
+def _adopted(step: Step, wishes: Wishes) -> Step:
+    """Taking over what belongs to nobody; where that means replacing it, the step says so."""
+    blocked = ""
+    if step.key not in wishes.adopt:
+        command = f"specrunner apply --adopt {_quoted(str(step.key))}"
+        blocked = f"it is on the target and belongs to nobody; take it over with `{command}`"
+    elif step.action is Action.REPLACE and not wishes.destroy:
+        blocked = _NO_DESTROY
+    reason = "on the target already, without an owner"
+    if step.action is Action.REPLACE:
+        return replace(step, reason=f"{reason}; {step.reason}", blocked_by=blocked)
+    return replace(step, action=Action.ADOPT, reason=reason, blocked_by=blocked)
 
 
 def _due(resource: Resource, live: LiveObject) -> tuple[str, Notice | None]:
@@ -149,11 +235,14 @@ def _why(found: tuple[FieldChange, ...], live: LiveObject, intent: str) -> str:
 
 
 def _deleted(live: LiveObject, wishes: Wishes) -> Step:
+    if live.presence is Presence.MISSING:
+        reason = "no file declares it any more, and it is gone already; only its record is removed"
+        return Step(live.key, Action.DELETE, reason, live=live.fingerprint, gone=True)
     blocked = ""
     if live.protect:
         blocked = "it is protected; put it back with `metadata: {protect: false}`, apply, then remove it"
     elif not wishes.destroy:
-        blocked = "--no-destroy was given"
+        blocked = _NO_DESTROY
     return Step(live.key, Action.DELETE, "no file declares it any more", blocked_by=blocked, live=live.fingerprint)
 
 

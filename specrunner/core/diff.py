@@ -2,8 +2,10 @@
 
 Desired is what the files say, applied what this project last put there, live what is there now. Desired
 against applied is *your* change; live against applied is *somebody else's* (drift). Only fields that the files
-declare, or declared when last applied, are compared; a null, an absent field and an empty mapping are equal, but
-not inside of what users make up themselves (`args`, `details`).
+declare, or declared when last applied, are compared: whatever else a server fills in, beside or inside of them,
+does not count. Null, an absent field, an empty text, list and mapping are equal. What users make up themselves
+(`args`, `env`, `details`) is theirs whole, and there every difference counts, as it does in labels that are ours.
+The three sides are brought into one writing by `core/sides` first.
 """
 
 from __future__ import annotations
@@ -12,15 +14,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from specrunner.core.fields import Action, Rule, rule_for
-from specrunner.core.keys import Kind
-from specrunner.core.resources import LiveObject, Resource, is_run_once, metadata_of
-from specrunner.core.values import Json, JsonObject, canonical
+from specrunner.core.errors import Place
+from specrunner.core.fields import VERBATIM, Action, Rule, rule_for
+from specrunner.core.resources import LiveObject, Presence, Resource, is_run_once
+from specrunner.core.sides import Sides, at, comparable, same, sides_of
+from specrunner.core.values import Json, JsonObject
+
+__all__ = ["SECRET", "VERBATIM", "Difference", "FieldChange", "changes", "comparable", "differences", "drift"]
 
 SECRET: Final = "(secret)"  # noqa: S105 (what a plan shows in place of one)
-
-
-VERBATIM: Final = frozenset({"args", "details"})  # fields whose content means something to the user's code only
+SOMEBODY_ELSE: Final = "changed on the target by somebody else"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,95 +54,101 @@ class FieldChange:
 
 def differences(old: Json, new: Json, path: tuple[str, ...] = ()) -> Iterator[Difference]:
     """What differs, mapping by mapping; lists and scalars are compared whole, in sorted order of paths."""
+    strict = _is_strict(path)
     before = {} if old is None and isinstance(new, Mapping) else old
     after = {} if new is None and isinstance(old, Mapping) else new
-    if path and path[0] in VERBATIM and _only_nothing_differs(before, after):
-        yield Difference(path, old, new)
-    elif isinstance(before, Mapping) and isinstance(after, Mapping):
-        for name in sorted({*before, *after}):
-            yield from differences(before.get(name), after.get(name), (*path, name))
-    elif not _same(old, new):
-        yield Difference(path, old, new)
+    if not isinstance(before, Mapping) or not isinstance(after, Mapping):
+        if not same(before, after, strict=strict):
+            yield Difference(path, old, new)
+        return
+    found = [
+        difference
+        for name in sorted({*before, *after})
+        for difference in differences(before.get(name), after.get(name), (*path, name))
+    ]
+    if strict and not found and not same(before, after, strict=True):
+        found = [Difference(path, old, new)]  # they hold other nothings, and here that counts
+    yield from found
 
 
-def _only_nothing_differs(old: Json, new: Json) -> bool:
-    """Whether two mappings are equal but for which nothings (null, absent, empty) they hold."""
-    if not isinstance(old, Mapping) or not isinstance(new, Mapping):
-        return False
-    return canonical(old) != canonical(new) and next(differences(old, new), None) is None
-
-
-def _same(old: Json, new: Json) -> bool:
-    """Whether nothing differs; 1 and 1.0 are equal, 1 and True are not, inside of lists neither."""
-    if isinstance(old, Mapping) or isinstance(new, Mapping):
-        return _mapping_or_none(old) and _mapping_or_none(new) and next(differences(old, new), None) is None
-    if isinstance(old, list | tuple) and isinstance(new, list | tuple):
-        return len(old) == len(new) and all(map(_same, old, new))
-    return isinstance(old, bool) == isinstance(new, bool) and bool(old == new)
-
-
-def _mapping_or_none(value: Json) -> bool:
-    return value is None or isinstance(value, Mapping)
+def _is_strict(path: tuple[str, ...]) -> bool:
+    """Whether nothing and absent are two things here: in what users make up themselves."""
+    return bool(path) and (path[0] in VERBATIM or path[:2] == ("metadata", "labels"))
 
 
 def changes(resource: Resource, live: LiveObject) -> tuple[FieldChange, ...]:
     """The field changes that would bring `live` to what `resource` declares."""
-    wanted = comparable(resource.key.kind, resource.spec, metadata_of(resource))
-    present = comparable(resource.key.kind, live.spec, metadata_of(live))
-    # Nobody but apply writes metadata, so what is live there is what was applied.
-    applied = comparable(resource.key.kind, live.applied or {}, metadata_of(live))
-    visible = {name: value for name, value in present.items() if name in wanted or name in applied}
-    before = applied if live.applied is not None else visible
-    return tuple(_explained(resource, found, _at(before, found.path)) for found in differences(visible, wanted))
+    sides = sides_of(resource, live)
+    if sides is None:
+        return ()
+    return tuple(_explained(resource, sides, found) for found in differences(sides.live, sides.wanted))
 
 
-def comparable(kind: Kind, spec: JsonObject, metadata: JsonObject) -> dict[str, Json]:
-    """What counts for comparison: the fields of the table that are compared, unordered lists sorted."""
-    kept: dict[str, Json] = {"metadata": metadata}
-    for name, value in spec.items():
-        rule = rule_for(kind, name)
-        if rule.compared and value is not None:
-            kept[name] = sorted(value, key=canonical) if rule.unordered else value
-    return kept
-
-
-def _at(tree: JsonObject, path: tuple[str, ...]) -> Json:
-    value: Json = tree
-    for name in path:
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return value
-
-
-def _explained(resource: Resource, difference: Difference, applied: Json) -> FieldChange:
+def _explained(resource: Resource, sides: Sides, difference: Difference) -> FieldChange:
     dotted = ".".join(difference.path)
     rule = rule_for(resource.key.kind, dotted)
-    drifted = not _same(applied, difference.old)
-    if drifted and _same(applied, difference.new):
-        reason = "changed on the target by somebody else"
-    elif drifted:
-        reason = f"changed in {resource.place}, and on the target by somebody else"
-    else:
-        reason = rule.reason if rule.derived else f"changed in {resource.place}"
+    applied = at(sides.applied, difference.path)
+    theirs = same(applied, difference.new, strict=_is_strict(difference.path))
+    drifted = theirs or not same(applied, difference.old)
+    action = field_action(rule, resource.spec, difference.old, difference.new)
     return FieldChange(
         path=dotted,
-        action=field_action(rule, resource.spec),
-        reason=reason,
+        action=action,
+        reason=SOMEBODY_ELSE if theirs else _reason(resource, rule, action, difference.path, drifted),
         old=applied,
         new=difference.new,
         live=difference.old if drifted else None,
-        drift=drifted and _same(applied, difference.new),
+        drift=theirs,
     )
 
 
-def field_action(rule: Rule, spec: JsonObject) -> Action:
+def _reason(resource: Resource, rule: Rule, action: Action, path: tuple[str, ...], drifted: bool) -> str:
+    if rule.derived and not drifted:
+        return rule.reason
+    words = f"changed in {place_of(resource, path)}"
+    if drifted:
+        return f"{words}, and on the target by somebody else"
+    return f"{words}: {rule.reason}" if action in {Action.REPLACE, Action.KILL} else words
+
+
+def place_of(resource: Resource, path: tuple[str, ...]) -> Place:
+    """Where a field is written, as far as known."""
+    return resource.locate(path) if resource.locate else resource.place
+
+
+def field_action(rule: Rule, spec: JsonObject, old: Json = None, new: Json = None) -> Action:
     """What the row means for this object: only a run-once task runs because of a change."""
+    if rule.off is not None and old is True and new is False:
+        return rule.off
     return Action.UPDATE if rule.action is Action.RUN and not is_run_once(spec) else rule.action
+
+
+def drift(live: LiveObject) -> tuple[FieldChange, ...]:
+    """What somebody else changed, whatever the files say now: live against applied alone.
+
+    Nothing for objects of nobody and for those that are not on the target.
+    """
+    if live.applied is None or live.presence is not Presence.PRESENT:
+        return ()
+    found = changes(_as_applied(live, live.applied), live)
+    return tuple(change for change in found if change.drift)
+
+
+def _as_applied(live: LiveObject, applied: JsonObject) -> Resource:
+    labels = live.labels if live.applied_labels is None else live.applied_labels
+    return Resource(live.key, applied, Place(""), labels, live.description, live.protect)
 
 
 def secret_changes(
     resource: Resource, live: LiveObject, fingerprints: Mapping[str, str | None]
 ) -> tuple[FieldChange, ...]:
-    """Changes of secret values, seen by their keyed fingerprints; None is a source that can't be read now."""
+    """Changes of secret values, seen by their keyed fingerprints; None is a source that can't be read now.
+
+    An object that is only recorded has none: nobody kept the fingerprints, and it is brought back with the secrets
+    as they are now.
+    """
+    if live.presence is Presence.RECORDED:
+        return ()
     found = []
     for path in resource.secrets:
         before, now = live.secrets.get(path), fingerprints.get(path)

@@ -12,6 +12,7 @@
         - Unavailable      it exists but cannot serve now (not deployed, still packaging)
         - PackagingFailed  an orchestration cannot be run: bad bundle or uninstallable requirements
         - Busy             somebody else holds the lock
+        - Transient        it did not work now and may work soon: no answer, 408, 429, 5xx
         - IllegalTransition  a state was to change in a way that its table does not have
 """
 
@@ -164,6 +165,26 @@ class Busy(EngineError):
     """Somebody else holds the lock."""
 
     http_status = 409
+
+
+class Transient(EngineError):
+    """It did not work now and may work soon; nobody knows whether it had an effect.
+
+    `retry_after` is how many seconds the other side asked to wait, None where it did not say.
+    """
+
+    http_status = 503
+
+    def __init__(
+        self,
+        summary: str,
+        detail: str = "",
+        remedy: str = "",
+        place: Place | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(summary, detail, remedy, place)
+        self.retry_after = retry_after
 
 
 class IllegalTransition(EngineError):

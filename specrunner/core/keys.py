@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -24,9 +26,12 @@ class Kind(StrEnum):
     @property
     def in_workspace(self) -> bool:
         """Whether objects of this kind belong to a workspace."""
-        return self not in {Kind.WORKSPACE, Kind.CONNECTION}
+        return self is not _WORKSPACE and self is not _CONNECTION
 
 
+# Looking a member up in its class costs more than all else that is done to a key.
+_WORKSPACE, _CONNECTION = Kind.WORKSPACE, Kind.CONNECTION
+_KINDS = {str(kind): kind for kind in Kind}
 _RANKS = {kind: rank for rank, kind in enumerate(Kind)}
 
 
@@ -45,6 +50,10 @@ class Key:
             expects = "a" if self.kind.in_workspace else "no"
             raise ValueError(f"a {self.kind} key has {expects} workspace: {self.workspace!r}, {self.name!r}")
 
+    def __hash__(self) -> int:
+        # Without the kind: an enum's hash is slow, and few names are used for several kinds.
+        return hash((self.workspace, self.name))
+
     @classmethod
     def of(cls, kind: Kind, name: str, workspace: str) -> Key:
         """The key of `name`, with the workspace only where the kind has one."""
@@ -57,7 +66,7 @@ class Key:
         Raises ValueError where the kind is unknown or a part is missing.
         """
         head, _, rest = text.partition("/")
-        kind = Kind(head)
+        kind = _KINDS.get(head) or Kind(head)
         workspace, _, name = rest.partition("/") if kind.in_workspace else ("", "", rest)
         if not name:
             shape = "Kind/workspace/name" if kind.in_workspace else "Kind/name"
@@ -72,4 +81,11 @@ class Key:
 
     @property
     def _order(self) -> tuple[int, str, str]:
-        return (self.kind.rank, self.workspace, self.name)
+        return (_RANKS[self.kind], self.workspace, self.name)
+
+
+def nearest(key: Key, known: Iterable[Key]) -> Key | None:
+    """The one of the known keys that somebody who wrote this one most likely meant, or None."""
+    by_text = {str(other).casefold(): other for other in sorted(known)}
+    found = difflib.get_close_matches(str(key).casefold(), by_text, n=1, cutoff=0.6)
+    return by_text[found[0]] if found else None

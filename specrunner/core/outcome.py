@@ -61,7 +61,11 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StepOutcome:
-    """What became of one step; `because` is the step that kept it from being done."""
+    """What became of one step; `because` is the step that kept it from being done.
+
+    `tries` is how often it was begun before it was done or given up; `stale` says that it failed because the live
+    object was no longer the one that it was planned for.
+    """
 
     step: Step
     fate: Fate
@@ -69,17 +73,26 @@ class StepOutcome:
     because: Key | None = None
     run: RunView | None = None
     seconds: float = 0.0
+    tries: int = 1
+    stale: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a plan; one entry per step, in the plan's order."""
+    """What became of a plan; one entry per step, in the plan's order.
+
+    `restored` are recorded objects that were brought back, `unrestored` those that could not be; `problems` are
+    failures outside of steps, such as a restore that failed or a lease that was lost.
+    """
 
     plan: Plan
     steps: tuple[StepOutcome, ...]
     started: datetime
     ended: datetime
     interrupted: bool = False
+    restored: tuple[Key, ...] = ()
+    unrestored: tuple[Key, ...] = ()
+    problems: tuple[Diagnostic, ...] = ()
 
     def with_fate(self, fate: Fate) -> tuple[StepOutcome, ...]:
         """The steps of one fate."""
@@ -91,12 +104,26 @@ class Outcome:
         return tuple(o.run for o in self.steps if o.run is not None and o.run.status.ended and not o.run.succeeded)
 
     @property
+    def left(self) -> tuple[StepOutcome, ...]:
+        """The steps that were not begun, through no fault of another step: the apply ended before."""
+        return tuple(outcome for outcome in self.with_fate(Fate.SKIPPED) if outcome.because is None)
+
+    @property
     def exit_code(self) -> int:
-        """The status of the process: 0, 1, 3, 5, 6 or 130, the gravest first."""
+        """The status of the process: 0, 1, 3, 4, 5, 6 or 130, the gravest first.
+
+        It is 4 where nothing was done because the plan was stale, and for no other reason.
+        """
         if self.interrupted:
             return 130
-        if self.with_fate(Fate.FAILED):
-            return 5 if self.with_fate(Fate.DONE) else 1
+        if self.with_fate(Fate.FAILED) or self.problems:
+            return self._failed_code()
         if self.unsuccessful_runs:
             return 6
         return 3 if self.with_fate(Fate.BLOCKED) else 0
+
+    def _failed_code(self) -> int:
+        if self.with_fate(Fate.DONE):
+            return 5
+        failed = self.with_fate(Fate.FAILED)
+        return 4 if not self.problems and all(outcome.stale for outcome in failed) else 1

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from specrunner.core.errors import Diagnostic, Place
-from specrunner.core.fields import Action, rule_for
+from specrunner.core.fields import VERBATIM, Action, Rule, plain, rule_for
 from specrunner.core.keys import Key, Kind
-from specrunner.core.values import Json, JsonObject, canonical, digest
+from specrunner.core.values import Json, JsonObject, digest, is_nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,8 @@ class Resource:
 
     `spec` is normalised: defaults filled in, durations in seconds, secrets as references. A resource with a
     payload has its sha at `spec["sha"]`. `secrets` maps a path in the spec (`detailsFrom`, `secretEnv.KEY`)
-    to its source. `references` are the keys it cannot do without.
+    to its source. `references` are the keys it cannot do without. `renamed_from` is the key it had before, if the
+    files say so. `locate` gives the place of a field of the spec, slowly: only for what is shown.
     """
 
     key: Key
@@ -43,6 +46,8 @@ class Resource:
     payload: Payload | None = None
     secrets: Mapping[str, JsonObject] = field(default_factory=dict)
     references: tuple[Key, ...] = ()
+    renamed_from: Key | None = None
+    locate: Callable[[tuple[str, ...]], Place] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +85,24 @@ class Desired:
     warnings: tuple[Diagnostic, ...] = ()
 
 
+class Presence(StrEnum):
+    """Whether an object that a target tells of is really there."""
+
+    PRESENT = "present"
+    MISSING = "missing"  # the target remembers that it was applied; somebody else has removed it since
+    LEAVING = "leaving"  # being deleted: still listed, and its name is not free yet
+    RECORDED = "recorded"  # only the status files know it: the target has lost its memory
+
+
 @dataclass(frozen=True, slots=True)
 class LiveObject:
     """One object as the target has it.
 
     `spec` is what is in force now, in the shape of `Resource.spec`; `applied` what a project last put there
     (None where nobody owns it); `secrets` the keyed fingerprints of the secrets then applied; `intents` the
-    status of the last run of each intent of a run-once task.
+    status of the last run of each intent of a run-once task. `opaque` are dotted paths that the target accepts and
+    never tells, or tells masked: there, what was applied counts as live. `applied_labels` are the labels that a
+    project last put there, for targets that add some of their own; None says that `labels` are just those.
     """
 
     key: Key
@@ -101,6 +117,9 @@ class LiveObject:
     description: str = ""
     secrets: Mapping[str, str] = field(default_factory=dict)
     intents: Mapping[str, str] = field(default_factory=dict)
+    presence: Presence = Presence.PRESENT
+    opaque: frozenset[str] = frozenset()
+    applied_labels: Mapping[str, str] | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -126,16 +145,31 @@ def is_run_once(spec: JsonObject) -> bool:
 def intent_of(spec: JsonObject) -> str:
     """The intent of a run-once task: a hash of all that makes it another order, its orchestration's sha included.
 
-    The field table says which fields those are. A field that is null or an empty mapping is as good as absent;
-    below that an argument that is null is another than one that is not there.
+    The field table says which fields those are. The orchestration's name is none of them where its sha is known, so
+    that a renamed orchestration repeats nothing. A field that is null or empty is as good as absent; below that an
+    argument that is null is another than one that is not there.
     """
-    ordered = ((name, rule_for(Kind.TASK, name), value) for name, value in spec.items())
-    order = {
-        name: sorted(value, key=canonical) if rule.unordered else value
-        for name, rule, value in ordered
-        if rule.action is Action.RUN and value not in (None, {})
-    }
-    return digest(order)
+    rows = _ordering(frozenset(spec))
+    return digest({name: _plain_order(rule, spec[name]) for name, rule in rows if not is_nothing(spec[name])})
+
+
+def _plain_order(rule: Rule, value: Json) -> Json:
+    if rule.path in VERBATIM or not isinstance(value, dict):
+        return plain(rule, value)
+    if not any(isinstance(part, str) for part in value.values()):
+        return value
+    return {name: plain(rule_for(Kind.TASK, f"{rule.path}.{name}"), part) for name, part in value.items()}
+
+
+@functools.lru_cache(maxsize=1_000)
+def _ordering(names: frozenset[str]) -> tuple[tuple[str, Rule], ...]:
+    """The fields of a task that make it another order, with their rows."""
+    rows = [(name, rule_for(Kind.TASK, name)) for name in sorted(names)]
+    return tuple(
+        (name, rule)
+        for name, rule in rows
+        if rule.action is Action.RUN or (name == "orchestration" and "orchestrationSha" not in names)
+    )
 
 
 def references_of(key: Key, spec: JsonObject) -> tuple[Key, ...]:

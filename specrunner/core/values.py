@@ -93,6 +93,11 @@ def _name(name: object) -> str:
     return name
 
 
+def is_nothing(value: Json) -> bool:
+    """Null, or an empty text, list or mapping: what a field says that is as good as absent."""
+    return value is None or (isinstance(value, str | list | tuple | Mapping) and not value)
+
+
 def digest(value: Json) -> str:
     """sha256 of the canonical text, as 64 hexadecimal digits."""
     return hashlib.sha256(canonical(value).encode()).hexdigest()
@@ -159,4 +164,5 @@ def iso(moment: datetime) -> str:
 
 def parse_iso(text: str) -> datetime:
     """The instant that `iso` wrote. Raises ValueError for text without a time zone."""
-    return utc(datetime.fromisoformat(text))
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo is UTC else utc(found)

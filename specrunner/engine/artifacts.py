@@ -1,7 +1,7 @@
 """Content-addressed bytes: an artifact is known by its sha256 and lies at `<first two digits>/<sha>`.
 
-Writing the same bytes again is free, and a reader never sees half a file: a write goes to a temporary file,
-is synced, and takes its name only then.
+Writing the same bytes again is free, and a reader never sees half a file: a write goes to a file without a name,
+is synced, and takes its name only then. Whoever is killed in between leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -65,10 +65,10 @@ class Artifacts:
         return self._folder / sha[:2] / sha
 
     @contextmanager
-    def _temporary(self) -> Iterator[tempfile._TemporaryFileWrapper[bytes]]:
+    def _temporary(self) -> Iterator[BinaryIO]:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=self._folder, prefix=".incoming-") as file:
+            with _nameless(self._folder) as file:
                 yield file
         except OSError as problem:
             raise Unavailable(
@@ -76,17 +76,33 @@ class Artifacts:
                 remedy="Make room on the disk, or mend the folder's permissions.",
             ) from problem
 
-    def _take_in(self, file: tempfile._TemporaryFileWrapper[bytes], sha: str) -> None:
+    def _take_in(self, file: BinaryIO, sha: str) -> None:
         file.flush()
         os.fsync(file.fileno())
         place = self.path_of(sha)
         place.parent.mkdir(parents=True, exist_ok=True)
-        # A link, not a rename: the temporary file removes itself by its own name afterwards.
         try:
-            os.link(file.name, place)
+            _name(file, place)
         except FileExistsError:
             return
-        except OSError:  # a file system without hard links
-            part = place.with_name(f"{sha}.{os.getpid()}.part")
-            shutil.copyfile(file.name, part)
-            part.replace(place)
+        except OSError:  # a file system that knows no files without names, or no hard links
+            file.seek(0)
+            with tempfile.NamedTemporaryFile(dir=place.parent, prefix=".incoming-", delete=False) as copy:
+                shutil.copyfileobj(file, copy)
+                os.fsync(copy.fileno())
+            Path(copy.name).replace(place)
+
+
+def _nameless(folder: Path) -> BinaryIO:
+    """A file that nobody sees until it gets its name, and that is gone if it never does."""
+    try:
+        descriptor = os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return tempfile.TemporaryFile(dir=folder)
+    return os.fdopen(descriptor, "w+b")
+
+
+def _name(file: BinaryIO, place: Path) -> None:
+    """Give a nameless file its name. Source: open(2) on O_TMPFILE and linkat(2)."""
+    # With a descriptor of a folder, whichever, Python calls linkat and follows the link in /proc.
+    os.link(f"/proc/self/fd/{file.fileno()}", place, src_dir_fd=file.fileno(), follow_symlinks=True)

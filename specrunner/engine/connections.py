@@ -18,6 +18,18 @@ from specrunner.engine.store import tables
 _T = tables.connections
 _A = tables.attachments
 _W = tables.workspaces
+_SHOWN = (_T.c.id, _T.c.name, _T.c.type, _T.c.created_at)  # all but the details
+
+
+_HERE = _T.c.name == sa.bindparam("this")
+_NAMED = sa.select(*_SHOWN).where(_HERE)
+_DETAILS = sa.select(_T.c.details).where(_HERE)
+_INSERT = sa.insert(_T)
+_ALL_ATTACHED = sa.select(_A.c.connection_id, _W.c.name).join(_W, _W.c.id == _A.c.workspace_id).order_by(_W.c.name)
+_ATTACHED = _ALL_ATTACHED.where(_A.c.connection_id == sa.bindparam("this"))
+_DETACH = sa.delete(_A).where(_A.c.connection_id == sa.bindparam("this"))
+_WANTED = sa.select(_W.c.id).where(_W.c.name.in_(sa.bindparam("names", expanding=True)))
+_ATTACH = sa.insert(_A)
 
 
 class Connections:
@@ -28,7 +40,7 @@ class Connections:
 
     def all(self, workspace_id: int | None = None) -> list[Connection]:
         """All connections, or those attached to a workspace, oldest first."""
-        query = sa.select(_T).order_by(_T.c.created_at, _T.c.name)
+        query = sa.select(*_SHOWN).order_by(_T.c.created_at, _T.c.name)
         if workspace_id is not None:
             query = query.join(_A, _A.c.connection_id == _T.c.id).where(_A.c.workspace_id == workspace_id)
         with self._context.database.read() as transaction:
@@ -37,10 +49,11 @@ class Connections:
 
     def named(self, name: str) -> Connection:
         """The connection of that name. Raises NotFound."""
-        found = next((connection for connection in self.all() if connection.name == name), None)
-        if found is None:
-            raise NotFound(f"There is no connection {name!r}.")
-        return found
+        with self._context.database.read() as transaction:
+            row = transaction.execute(_NAMED, {"this": name}).first()
+            if row is None:
+                raise NotFound(f"There is no connection {name!r}.")
+            return _record(row, _attached(transaction, row.id).get(row.id, ()))
 
     def create(self, name: str, connection_type: str, details: JsonObject) -> Connection:
         """A new connection. Raises Conflict if the name is taken."""
@@ -57,9 +70,11 @@ class Connections:
         """Create the connection or change it in place, attached to exactly these workspaces."""
         with self._context.database.write() as transaction:
             identity = self._write(transaction, name, connection_type, details, secret)
-            transaction.execute(sa.delete(_A).where(_A.c.connection_id == identity))
-            wanted = sa.select(_W.c.id, sa.literal(identity)).where(_W.c.name.in_(list(workspaces)))
-            transaction.execute(sa.insert(_A).from_select(["workspace_id", "connection_id"], wanted))
+            transaction.execute(_DETACH, {"this": identity})
+            wanted = transaction.execute(_WANTED, {"names": list(workspaces)}).scalars()
+            pairs = [{"workspace_id": found, "connection_id": identity} for found in wanted]
+            if pairs:
+                transaction.execute(_ATTACH, pairs)
 
     def open_details(self, name: str) -> dict[str, Json]:
         """The details that are no secrets. Raises NotFound."""
@@ -102,7 +117,7 @@ class Connections:
 
     def _details(self, name: str) -> dict[str, Any]:
         with self._context.database.read() as transaction:
-            row = transaction.execute(sa.select(_T.c.details).where(_T.c.name == name)).first()
+            row = transaction.execute(_DETAILS, {"this": name}).first()
         if row is None:
             raise NotFound(f"There is no connection {name!r}.")
         found: dict[str, Any] = self._context.vault.decrypt(row.details)
@@ -111,19 +126,20 @@ class Connections:
     def _write(self, transaction: Transaction, name: str, kind: str, details: JsonObject, secret: JsonObject) -> str:
         check_in_force(transaction, self._context.vault)
         sealed = self._context.vault.encrypt({"open": dict(details), "secret": dict(secret)})
-        row = transaction.execute(sa.select(_T.c.id).where(_T.c.name == name)).first()
+        row = transaction.execute(_NAMED, {"this": name}).first()
         if row is None:
             fresh = {"id": new_id(), "name": name, "type": kind, "details": sealed, "created_at": self._context.now()}
-            transaction.execute(sa.insert(_T).values(fresh))
+            transaction.execute(_INSERT, fresh)
             return str(fresh["id"])
         transaction.execute(sa.update(_T).where(_T.c.id == row.id).values(type=kind, details=sealed))
         return str(row.id)
 
 
-def _attached(transaction: Transaction) -> dict[str, tuple[str, ...]]:
-    query = sa.select(_A.c.connection_id, _W.c.name).join(_W, _W.c.id == _A.c.workspace_id).order_by(_W.c.name)
+def _attached(transaction: Transaction, identity: str | None = None) -> dict[str, tuple[str, ...]]:
+    """The workspaces by the id of the connection that is attached to them: of one, or of all."""
     found: dict[str, tuple[str, ...]] = {}
-    for connection_id, name in transaction.execute(query):
+    query = _ALL_ATTACHED if identity is None else _ATTACHED
+    for connection_id, name in transaction.execute(query, {"this": identity}):
         found[connection_id] = (*found.get(connection_id, ()), name)
     return found
 

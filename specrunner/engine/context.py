@@ -16,6 +16,8 @@ from specrunner.engine.store import tables
 from specrunner.engine.store.database import Database
 from specrunner.engine.vault import Vault
 
+_EVENT = insert(tables.events)
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
@@ -34,7 +36,7 @@ class Context:
     def event(self, connection: Connection, subject: str, event: str, **data: Json) -> None:
         """Write a line of history in the caller's transaction."""
         row = {"at": self.now(), "subject": subject, "event": event, "data": data}
-        connection.execute(insert(tables.events).values(row))
+        connection.execute(_EVENT, row)
 
 
 def new_id() -> str:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from specrunner.core.errors import Busy, SpecrunnerError
+from specrunner.core.keys import Key
 from specrunner.core.ports import Clock
 from specrunner.core.values import Secret
 from specrunner.engine.artifacts import Artifacts
@@ -18,12 +20,14 @@ from specrunner.engine.clock import SystemClock
 from specrunner.engine.connections import Connections
 from specrunner.engine.context import Context
 from specrunner.engine.facts import Facts
+from specrunner.engine.leases import Leases
 from specrunner.engine.models import Models
 from specrunner.engine.ownership import Ownerships
 from specrunner.engine.packaging.environments import UvEnvironments
 from specrunner.engine.packaging.orchestrations import Orchestrations
 from specrunner.engine.ports import EnvironmentBuilder, Executor, RunApi
 from specrunner.engine.rekeying import Reached, Rotated, nowhere, open_vault, rotate
+from specrunner.engine.renaming import rename
 from specrunner.engine.serving.deployments import SPEC, USER, Deployments, run_holder
 from specrunner.engine.serving.pipelines import Pipelines
 from specrunner.engine.serving.planes import Planes
@@ -69,6 +73,7 @@ class Engine:
         self._api: RunApi | None = None
         self.folder = folder
         self.facts = Facts(context)
+        self.leases = Leases(context)
         self.ownership = Ownerships(context)
         self.workspaces = Workspaces(context)
         self.connections = Connections(context)
@@ -90,6 +95,29 @@ class Engine:
                 raise SpecrunnerError("This engine has no API for runs, so it can't start any.")
             self._api = self._api_factory(self)
         return self._api
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Whatever this thread reads and writes meanwhile is done as a whole or not at all; for quick work only."""
+        return self._context.database.transaction()
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Whatever this thread reads meanwhile is of one and the same state; it writes nothing."""
+        return self._context.database.snapshot()
+
+    def rename(self, old: Key, new: Key) -> None:
+        """Give an object another key; its contents, its runs and what names it follow. Raises as `renaming` says."""
+        rename(self._context, old, new)
+
+    def keep(self, data: bytes) -> str:
+        """Take bytes in, ahead of the object that they belong to; their sha256."""
+        return self._context.artifacts.put(data)
+
+    def artifact(self, sha: str) -> bytes | None:
+        """The bytes of this sha256, or None where they are gone."""
+        try:
+            return self._context.artifacts.path_of(sha).read_bytes()
+        except FileNotFoundError:
+            return None
 
     def has_artifact(self, sha: str) -> bool:
         """Whether the bytes of this sha256 are there."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from specrunner.core.resources import Owner
 from specrunner.engine.context import Context
 from specrunner.engine.store import tables
 
 _T = tables.facts
+_REMEMBERED = "remembered:"
 
 
 class Facts:
@@ -21,6 +23,14 @@ class Facts:
         with self._context.database.read() as connection:
             found = connection.execute(sa.select(_T.c.value).where(_T.c.name == name)).scalar()
         return None if found is None else str(found)
+
+    def remembers(self, owner: Owner) -> bool:
+        """Whether all that was applied for this owner is here."""
+        return self.get(f"{_REMEMBERED}{owner}") is not None
+
+    def remember(self, owner: Owner) -> None:
+        """All that was applied for this owner is here from now on."""
+        self.put(f"{_REMEMBERED}{owner}", "yes")
 
     def put(self, name: str, value: str) -> None:
         """Remember a text in place of what was there."""

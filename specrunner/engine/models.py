@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any, BinaryIO
 
 import sqlalchemy as sa
@@ -19,6 +18,10 @@ _V = tables.model_versions
 _SELECT = sa.select(_V, _M.c.name, _M.c.workspace_id).join(_M, _M.c.id == _V.c.model_id)
 
 
+_NAMED = _SELECT.where(_M.c.workspace_id == sa.bindparam("in_workspace"), _M.c.name == sa.bindparam("this"))
+_NEWEST = _NAMED.order_by(_V.c.id.desc()).limit(1)
+
+
 class Models:
     """The service for models."""
 
@@ -32,8 +35,14 @@ class Models:
 
         A stream is read to its end and never held whole in memory.
         """
-        stream = io.BytesIO(data) if isinstance(data, bytes) else data
-        sha, size = self._context.artifacts.put_stream(stream)
+        artifacts = self._context.artifacts
+        sha, size = (artifacts.put(data), len(data)) if isinstance(data, bytes) else artifacts.put_stream(data)
+        return self.add(workspace_id, name, file_name, sha, size, config)
+
+    def add(
+        self, workspace_id: int, name: str, file_name: str, sha: str, size: int, config: JsonObject
+    ) -> ModelVersion:
+        """As `upload`, of bytes that are in the store already."""
         with self._context.database.write() as connection:
             model_id = self._model(connection, workspace_id, name)
             newest = connection.execute(_newest(_V.c.model_id == model_id)).first()
@@ -52,7 +61,7 @@ class Models:
 
     def newest(self, workspace_id: int, name: str) -> ModelVersion:
         """The newest version of a model. Raises NotFound."""
-        return self._one(_newest((_M.c.workspace_id == workspace_id) & (_M.c.name == name)), name)
+        return self._one(_NEWEST, name, {"in_workspace": workspace_id, "this": name})
 
     def version(self, version_id: int) -> ModelVersion:
         """One version by its id. Raises NotFound."""
@@ -79,9 +88,9 @@ class Models:
         with self._context.database.write() as connection:
             connection.execute(sa.delete(_M).where(_M.c.workspace_id == workspace_id, _M.c.name == name))
 
-    def _one(self, query: sa.Select[Any], asked: object) -> ModelVersion:
+    def _one(self, query: sa.Select[Any], asked: object, values: dict[str, Any] | None = None) -> ModelVersion:
         with self._context.database.read() as connection:
-            row = connection.execute(query).first()
+            row = connection.execute(query, values).first()
         if row is None:
             raise NotFound(f"There is no model {asked!r}.")
         return _record(row)

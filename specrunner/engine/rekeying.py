@@ -31,6 +31,7 @@ from specrunner.engine.store.database import Database
 from specrunner.engine.vault import KEY_VARIABLE, Vault, fresh_key, sync_folder, write_key
 
 _FACT = "key"  # the id of the key in force; absent until the first rotation
+_NOTED = sa.select(tables.facts.c.value).where(tables.facts.c.name == _FACT)
 _LEFT = re.compile(r"key\.[0-9a-f]{16}")
 _LOOKS = 100  # at a key and the note of its id, between which a rotation may fall
 
@@ -191,7 +192,7 @@ def _noted(database: Database) -> str | None:
 
 
 def _noted_in(transaction: Transaction) -> str | None:
-    found = transaction.execute(sa.select(tables.facts.c.value).where(tables.facts.c.name == _FACT)).scalar()
+    found = transaction.execute(_NOTED).scalar()
     return None if found is None else str(found)
 
 

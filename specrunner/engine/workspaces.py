@@ -22,6 +22,11 @@ _HOLDING = {
 }
 
 
+_NAMED = sa.select(_T).where(_T.c.name == sa.bindparam("this"))
+_WITH_ID = sa.select(_T).where(_T.c.id == sa.bindparam("this"))
+_INSERT = sa.insert(_T).returning(_T)
+
+
 class Workspaces:
     """The service for workspaces."""
 
@@ -35,11 +40,11 @@ class Workspaces:
 
     def named(self, name: str) -> Workspace:
         """The workspace of that name. Raises NotFound."""
-        return self._one(_T.c.name == name, name)
+        return self._one(_NAMED, name)
 
     def get(self, workspace_id: int) -> Workspace:
         """The workspace of that id. Raises NotFound."""
-        return self._one(_T.c.id == workspace_id, workspace_id)
+        return self._one(_WITH_ID, workspace_id)
 
     def create(self, name: str) -> Workspace:
         """A new workspace. Raises Conflict if the name is taken."""
@@ -51,7 +56,7 @@ class Workspaces:
     def ensure(self, name: str) -> Workspace:
         """The workspace of that name, made if it isn't there."""
         with self._context.database.write() as connection:
-            row = connection.execute(sa.select(_T).where(_T.c.name == name)).first()
+            row = connection.execute(_NAMED, {"this": name}).first()
             return _record(row) if row else self._insert(connection, name)
 
     def delete(self, name: str) -> None:
@@ -72,15 +77,15 @@ class Workspaces:
                 )
             connection.execute(sa.delete(_T).where(_T.c.id == row.id))
 
-    def _one(self, condition: sa.ColumnElement[bool], asked: object) -> Workspace:
+    def _one(self, query: sa.Select[Any], asked: object) -> Workspace:
         with self._context.database.read() as connection:
-            row = connection.execute(sa.select(_T).where(condition)).first()
+            row = connection.execute(query, {"this": asked}).first()
         if row is None:
             raise NotFound(f"There is no workspace {asked!r}.")
         return _record(row)
 
     def _insert(self, connection: Connection, name: str) -> Workspace:
-        row = connection.execute(sa.insert(_T).values(name=name, created_at=self._context.now()).returning(_T)).one()
+        row = connection.execute(_INSERT, {"name": name, "created_at": self._context.now()}).one()
         return _record(row)
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final
 
-import yaml
-
+from specrunner.core.interrupted import UNDER_WAY, Interrupted, InterruptedStep
 from specrunner.core.keys import Key, Kind
-from specrunner.core.outcome import Outcome, RunView, StepOutcome
-from specrunner.core.resources import LiveObject, is_run_once
+from specrunner.core.outcome import Fate, Outcome, RunView, StepOutcome
+from specrunner.core.resources import LiveObject, Owner, is_run_once
 from specrunner.core.values import Json, digest, iso
 from specrunner.record.names import to_file_name
 
@@ -43,9 +43,14 @@ def run_path(run: RunView) -> str:
     return f"{runs_folder(run.task)}{name}.yaml"
 
 
-def apply_path(outcome: Outcome) -> str:
+def apply_path(started: datetime, plan_hash: str) -> str:
     """The record of an apply."""
-    return f"applies/{outcome.started.strftime('%Y%m%dT%H%M%SZ')}-{outcome.plan.hash[:12]}.yaml"
+    return f"applies/{started.strftime('%Y%m%dT%H%M%SZ')}-{plan_hash[:12]}.yaml"
+
+
+def is_object(path: str) -> bool:
+    """Whether the record of an object belongs at this path."""
+    return path.partition("/")[0] in _FOLDERS.values() and path.endswith(".yaml")
 
 
 def is_ours(path: str, data: bytes) -> bool:
@@ -56,8 +61,13 @@ def is_ours(path: str, data: bytes) -> bool:
     return placed and len(head) == 2 and head[0] == f"apiVersion: {API_VERSION}" and head[1] in kinds
 
 
-def object_file(found: LiveObject, commit: str, runs: Sequence[RunView]) -> dict[str, Json]:
-    """The status of one live object; `runs` are those of a task, newest first."""
+def object_file(
+    found: LiveObject, commit: str, runs: Sequence[RunView] = (), intent_runs: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, Json]:
+    """The status of one live object.
+
+    `runs` are those of a task, newest first, and `intent_runs` the id of the last run of each intent.
+    """
     applied = dict(found.applied or {})
     written: dict[str, Json] = {
         "apiVersion": API_VERSION,
@@ -72,23 +82,28 @@ def object_file(found: LiveObject, commit: str, runs: Sequence[RunView]) -> dict
         written["observedCommit"] = commit
     written |= {"owner": str(found.owner), "specHash": digest(applied)}
     if found.key.kind is Kind.TASK:
-        written |= _task_part(found, runs)
+        written |= _task_part(found, runs, intent_runs)
     if found.labels:
         written["labels"] = dict(found.labels)
+    if found.description:
+        written["description"] = found.description
     if found.protect:
         written["protect"] = True
     return written | {"applied": applied}
 
 
-def _task_part(found: LiveObject, runs: Sequence[RunView]) -> dict[str, Json]:
+def _task_part(found: LiveObject, runs: Sequence[RunView], intent_runs: Mapping[str, str]) -> dict[str, Json]:
     ended = [run for run in runs if run.status.ended]
-    return {
+    intents = {intent: str(state) for intent, state in sorted(found.intents.items())}
+    ids = {intent: run for intent, run in sorted(intent_runs.items()) if intent in intents}
+    written: dict[str, Json] = {
         "active": found.state in {"pending", "started"} or not is_run_once(found.spec),
         "lastRuns": [_brief(run) for run in runs[:10]],
         "lastSuccess": next((_instant(run.ended) for run in ended if run.succeeded), None),
         "lastFailure": next((_instant(run.ended) for run in ended if not run.succeeded), None),
-        "intents": dict(found.intents),
+        "intents": intents,
     }
+    return written | ({"intentRuns": ids} if ids else {})
 
 
 def _brief(run: RunView) -> dict[str, Json]:
@@ -120,21 +135,47 @@ def run_file(run: RunView) -> dict[str, Json]:
     }
 
 
-def apply_file(outcome: Outcome) -> dict[str, Json]:
+def apply_file(outcome: Outcome, who: str = "") -> dict[str, Json]:
     """The record of one apply, step by step."""
     plan = outcome.plan
-    return {
+    written: dict[str, Json] = {
         "apiVersion": API_VERSION,
         "kind": "ApplyStatus",
         "project": plan.project,
         "environment": plan.environment,
         "commit": plan.commit or None,
         "planHash": plan.hash,
-        "started": iso(outcome.started),
-        "ended": iso(outcome.ended),
-        "exitCode": outcome.exit_code,
-        "steps": [_step(step) for step in outcome.steps],
     }
+    written |= {"who": who} if who else {}
+    written |= {"started": iso(outcome.started), "ended": iso(outcome.ended), "exitCode": outcome.exit_code}
+    if outcome.restored:
+        written["restored"] = [str(key) for key in sorted(outcome.restored)]
+    if outcome.problems:
+        written["problems"] = [problem.summary for problem in outcome.problems]
+    return written | {"steps": [_step(step) for step in outcome.steps]}
+
+
+def interrupted_file(owner: Owner, interrupted: Interrupted) -> dict[str, Json]:
+    """The record of an apply that could not write its own: what its journal knows."""
+    written: dict[str, Json] = {
+        "apiVersion": API_VERSION,
+        "kind": "ApplyStatus",
+        "project": owner.project,
+        "environment": owner.environment,
+        "commit": interrupted.commit or None,
+        "planHash": interrupted.plan,
+    }
+    written |= {"who": interrupted.who} if interrupted.who else {}
+    written |= {"started": iso(interrupted.started), "ended": None, "exitCode": None, "interrupted": True}
+    if restored := sorted(step.key for step in interrupted.steps if step.restored and step.fate == Fate.DONE):
+        written["restored"] = [str(key) for key in restored]
+    return written | {"steps": [_cut_step(step) for step in interrupted.steps if not step.restored]}
+
+
+def _cut_step(step: InterruptedStep) -> dict[str, Json]:
+    found: dict[str, Json] = {"key": str(step.key), "action": str(step.action)}
+    found |= {"underWay": True} if step.fate == UNDER_WAY else {"fate": step.fate}
+    return found | ({"runId": step.run} if step.run else {})
 
 
 def _step(outcome: StepOutcome) -> dict[str, Json]:
@@ -159,21 +200,3 @@ def _instant(moment: datetime | None) -> str | None:
 
 def _text(value: object) -> str | None:
     return str(value) if value else None
-
-
-class _Dumper(yaml.SafeDumper):
-    """Safe YAML; text of several lines stands as a block, because people read these files."""
-
-
-def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
-
-
-_Dumper.add_representer(str, _represent_text)
-_Dumper.add_multi_representer(str, _represent_text)  # the words of our enums
-
-
-def to_yaml(value: Json) -> bytes:
-    """A value as YAML, keys in the order given."""
-    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
-    return text.encode()

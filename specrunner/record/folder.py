@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,11 +23,16 @@ class FolderStatus:
 
     def read(self, prefix: str) -> dict[str, bytes]:
         """Every file whose path begins with `prefix`, by its path."""
-        if not self._folder.is_dir():
-            return {}
-        paths = (path for path in sorted(self._folder.rglob("*")) if path.is_file() and not path.is_symlink())
-        found = {path.relative_to(self._folder).as_posix(): path for path in paths}
-        return {name: path.read_bytes() for name, path in found.items() if name.startswith(prefix)}
+        found = {}
+        for folder, folders, names in os.walk(self._folder / prefix.rpartition("/")[0]):
+            folders.sort()
+            inside = Path(folder).relative_to(self._folder).as_posix()
+            for name in sorted(names):
+                path = Path(folder, name)
+                relative = name if inside == "." else f"{inside}/{name}"
+                if relative.startswith(prefix) and path.is_file() and not path.is_symlink():
+                    found[relative] = path.read_bytes()
+        return found
 
     def write(self, files: Mapping[str, bytes | None], message: str) -> None:
         """Write or remove these files; a file that is as wanted keeps its time stamp."""
@@ -37,7 +41,7 @@ class FolderStatus:
                 if data is None:
                     self._remove(self._folder / name)
                 else:
-                    _write(self._folder / name, data)
+                    self._write(name, data)
         except OSError as problem:
             raise SpecrunnerError(
                 f"The status files in {self._folder} can't be written: {problem.strerror}.",
@@ -50,13 +54,14 @@ class FolderStatus:
         with contextlib.suppress(OSError):  # not empty: other files are still there
             path.parent.rmdir()
 
-
-def _write(path: Path, data: bytes) -> None:
-    if path.is_file() and path.read_bytes() == data:
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, part = tempfile.mkstemp(dir=path.parent, prefix=".part-")
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-    Path(part).chmod(0o644)
-    Path(part).replace(path)
+    def _write(self, name: str, data: bytes) -> None:
+        path = self._folder / name
+        if path.is_file() and path.read_bytes() == data:
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # One name for each environment, in which one apply writes at a time: what a kill leaves, the next one uses up.
+        part = self._folder / f".part-{name.partition('/')[0]}"
+        part.unlink(missing_ok=True)  # it may be a link that somebody has put there
+        with part.open("xb") as file:
+            file.write(data)
+        part.replace(path)

@@ -10,13 +10,16 @@ from specrunner.report.diagnostics import diagnostic_json
 
 
 def outcome_json(outcome: Outcome) -> dict[str, Json]:
-    """An apply: its plan, what became of each step, and the exit code."""
+    """An apply: its plan, what was brought back first, what became of each step, and the exit code."""
     return {
         "plan": to_json(outcome.plan),
         "started": iso(outcome.started),
         "ended": iso(outcome.ended),
         "interrupted": outcome.interrupted,
         "exit_code": outcome.exit_code,
+        "restored": [str(key) for key in outcome.restored],
+        "unrestored": [str(key) for key in outcome.unrestored],
+        "problems": [diagnostic_json(problem) for problem in outcome.problems],
         "steps": [_step(step) for step in outcome.steps],
     }
 
@@ -27,6 +30,8 @@ def _step(outcome: StepOutcome) -> dict[str, Json]:
         "action": str(outcome.step.action),
         "fate": str(outcome.fate),
         "seconds": round(outcome.seconds, 3),
+        "tries": outcome.tries,
+        "stale": outcome.stale,
     }
     if outcome.problem is not None:
         found["problem"] = diagnostic_json(outcome.problem)

@@ -18,6 +18,8 @@ _WIDTH: Final = 160  # characters of a source line that are shown
 _SYMBOLS: Final = {
     **{code: chr(0x2400 + code) for code in range(0x20) if chr(code) != "\t"},  # the pictures of control characters
     0x7F: "\u2421",
+    # Halves of a surrogate pair can't be encoded; the others steer a terminal or turn the direction of its text.
+    **dict.fromkeys(range(0xD800, 0xE000), "\ufffd"),
     **dict.fromkeys((*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x2028, 0x2029), "\ufffd"),
 }
 

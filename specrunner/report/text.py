@@ -1,171 +1,124 @@
-"""Plans and outcomes as text: a block per step, then one line that sums up."""
+"""Plans as text: a block per step, then one line that sums up. Outcomes are in `outcomes`, and named here too."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from specrunner.core.diff import SECRET, FieldChange
-from specrunner.core.fields import Action
-from specrunner.core.lifecycle import RunState
-from specrunner.core.outcome import Fate, Outcome, RunView, StepOutcome
-from specrunner.core.plan import Plan, Step
-from specrunner.core.values import Json, canonical, format_duration
-from specrunner.report.diagnostics import remedy_lines
+from specrunner.core.diff import FieldChange
+from specrunner.core.keys import Key
+from specrunner.core.plan import Notice, Plan, Step
+from specrunner.report.changes import (
+    WIDEST,
+    change_lines,
+    drift_of_step,
+    file_lines,
+    fires_lines,
+    found_lines,
+    users_lines,
+)
+from specrunner.report.diagnostics import harmless, remedy_lines
 from specrunner.report.lines import Line, counted
+from specrunner.report.outcomes import goes_on_lines, outcome_lines, outcome_summary, step_ended_line
+from specrunner.report.words import (
+    SOMEBODY_ELSE,
+    plan_summary,
+    remarks_of,
+    restores_text,
+    run_words,
+    runs_beside,
+    symbol_of,
+)
 
-SYMBOLS: Final[Mapping[Action, tuple[str, str]]] = {
-    Action.CREATE: ("+", "create"),
-    Action.DELETE: ("-", "delete"),
-    Action.KILL: ("-", "delete"),
-    Action.REPLACE: ("±", "change"),
-    Action.RUN: ("▶", "run"),
-}
-_VERBS: Final[Mapping[Action, str]] = {
-    Action.CREATE: "to create",
-    Action.ADOPT: "to adopt",
-    Action.UPDATE: "to update",
-    Action.RUN: "to run",
-    Action.RESCHEDULE: "to reschedule",
-    Action.UPLOAD: "to upload",
-    Action.REDEPLOY: "to redeploy",
-    Action.REPLACE: "to replace",
-    Action.KILL: "to kill",
-    Action.DELETE: "to delete",
-}
-_WIDEST = 100  # characters of a value that a line shows
+__all__ = [
+    "drift_lines",
+    "goes_on_lines",
+    "hash_line",
+    "outcome_lines",
+    "outcome_summary",
+    "plan_lines",
+    "plan_summary",
+    "run_words",
+    "step_ended_line",
+]
 
 
-def plan_lines(plan: Plan) -> Iterator[Line]:
-    """The whole plan. An empty one says so in a line."""
+def plan_lines(plan: Plan, width: int = WIDEST) -> Iterator[Line]:
+    """The whole plan; values and changed lines are cut to `width` characters. An empty one says so in a line."""
+    restores = restores_text(plan)
+    if restores:
+        yield Line(f"  ↻ {restores}", "run")
     for step in plan.steps:
-        yield from _step(step)
+        yield from _step(step, width)
     for notice in plan.notices:
-        yield Line(f"  ! {notice.key}: {notice.text}", "warning")
-        if notice.remedy:
-            yield Line(f"      → {notice.remedy}", "remedy")
-    if plan.steps or plan.notices:
+        yield from _notice(notice)
+    if restores or plan.steps or plan.notices:
         yield Line()
     yield Line(plan_summary(plan), "bold")
 
 
-def plan_summary(plan: Plan) -> str:
-    """`Plan: 3 to create, 1 to run; 4 unchanged.`"""
-    unchanged = f"{counted(plan.unchanged, 'object')} as declared" if plan.unchanged else ""
-    if not plan.steps:
-        return f"No changes: {unchanged or 'nothing is declared, nothing is live'}."
-    counts = [f"{count} {_VERBS[action]}" for action, count in plan.counts().items()]
-    runs = sum(bool(step.intent) and step.action is not Action.RUN for step in plan.work)
-    if runs:
-        counts.append(f"{counted(runs, 'run')} to start with them")
-    if plan.blocked:
-        counts.append(f"{len(plan.blocked)} blocked")
-    return f"Plan: {'; '.join(filter(None, (', '.join(counts), unchanged)))}."
+def hash_line(plan: Plan) -> Line:
+    """What to type to approve exactly this plan: for the end of `plan`, where there is anything to apply."""
+    return Line(f"Hash: {plan.hash} (`specrunner apply --expect HASH` applies this plan and no other)", "dim")
 
 
-def _step(step: Step) -> Iterator[Line]:
-    symbol, style = SYMBOLS.get(step.action, ("~", "change"))
-    suffix = "" if step.action in SYMBOLS else f"  ({step.action})"
-    if step.intent and step.action is not Action.RUN:
-        suffix += "  ▶ runs once"
-    yield Line(f"  {symbol} {step.key}{suffix}", style)
-    if not step.changes or step.action is Action.ADOPT:
-        yield Line(f"      {step.reason}", "dim")
+def _notice(notice: Notice) -> Iterator[Line]:
+    yield Line(harmless(f"  ! {notice.key}: {notice.text}"), "warning")
+    for line in remedy_lines(notice.remedy):
+        yield Line(f"  {line.text}", line.style)
+
+
+def _step(step: Step, width: int) -> Iterator[Line]:
+    symbol, style = symbol_of(step)
+    yield Line(harmless(f"  {symbol} {step.key}{_suffix(step)}"), style)
+    if not _told_by_a_change(step):
+        yield Line(f"      {harmless(step.reason)}", "dim")
     for change in step.changes:
-        yield Line(f"      {change.path}: {_shown(change.old)} → {_shown(change.new)}")
-        yield Line(f"        {_why(change)}", "dim")
+        if not change.drift:
+            yield from change_lines(change, width)
+    yield from drift_of_step(step.changes, width)
+    yield from file_lines(step.files, width)
+    if step.fires is not None:
+        yield from fires_lines(step.fires)
+    if step.used_by:
+        yield from users_lines(step.used_by, width)
     if step.blocked_by:
-        yield Line(f"      blocked: {step.blocked_by}", "warning")
+        yield Line(harmless(f"      blocked: {step.blocked_by}"), "warning")
 
 
-def _why(change: FieldChange) -> str:
-    live = "" if change.live is None or change.drift else f"; live it is {_shown(change.live)}"
-    return f"{change.reason}{live}"
+def _told_by_a_change(step: Step) -> bool:
+    """Whether the reason of the step is that of one of its fields, below which it stands."""
+    return any(step.reason == f"{change.path}: {change.reason}" for change in step.changes)
 
 
-def _shown(value: Json) -> str:
-    if value is None:
-        return "(none)"
-    if value == SECRET:
-        return SECRET
-    text = canonical(value)
-    return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"
+def _suffix(step: Step) -> str:
+    remarks = "".join(f"  ({remark})" for remark in remarks_of(step))
+    return f"{remarks}  ▶ runs once" if runs_beside(step) else remarks
 
 
-def step_ended_line(outcome: StepOutcome) -> Line:
-    """One line for a step that has ended, for progress."""
-    step, took = outcome.step, f" ({format_duration(round(outcome.seconds, 1))})" if outcome.seconds >= 0.1 else ""
-    if outcome.run is not None and not outcome.run.status.ended:
-        return Line(f"  · {step.key}: run {outcome.run.id[:8]} is {outcome.run.status}; it goes on", "warning")
-    if outcome.fate is Fate.DONE and outcome.run is not None:
-        style = "create" if outcome.run.succeeded else "error"
-        mark = "✓" if outcome.run.succeeded else "✗"
-        return Line(f"  {mark} {step.key}: run {outcome.run.id[:8]} {run_words(outcome.run)}{took}", style)
-    if outcome.fate is Fate.DONE:
-        return Line(f"  ✓ {step.key}: {_DONE.get(step.action, 'changed')}{took}", "create")
-    if outcome.fate is Fate.FAILED and outcome.problem is not None:
-        return Line(f"  ✗ {step.key}: {outcome.problem.summary}", "error")
-    if outcome.fate is Fate.BLOCKED:
-        return Line(f"  · {step.key}: blocked, {step.blocked_by}", "warning")
-    because = f", because {outcome.because} was not done" if outcome.because else ""
-    return Line(f"  · {step.key}: skipped{because}", "warning")
+def drift_lines(
+    found: Mapping[Key, Sequence[FieldChange]], missing: Iterable[Key] = (), width: int = WIDEST
+) -> Iterator[Line]:
+    """Only what differs from what was applied: changed fields by object, and the objects that are gone.
 
-
-_DONE: Final[Mapping[Action, str]] = {
-    Action.CREATE: "created",
-    Action.ADOPT: "adopted",
-    Action.UPLOAD: "new version uploaded",
-    Action.REDEPLOY: "new version in force",
-    Action.RESCHEDULE: "rescheduled",
-    Action.DELETE: "deleted",
-}
-
-
-def run_words(run: RunView) -> str:
-    """The state of a run with its reason: `failure (exit, code 1)`. Where we ended it, the code says nothing."""
-    if run.reason is None or run.status in {RunState.KILLED, RunState.LOST, RunState.TIMED_OUT}:
-        return str(run.status)
-    code = f", code {run.exit_code}" if run.exit_code not in {None, 0} else ""
-    return f"{run.status} ({run.reason}{code})"
-
-
-def outcome_lines(outcome: Outcome) -> Iterator[Line]:
-    """What to know after an apply: failures in full, runs that did not succeed, a line that sums up."""
-    for step in outcome.with_fate(Fate.FAILED):
-        if step.problem is not None:
-            yield Line(f"{step.step.key} failed: {step.problem.summary}", "error")
-            yield from (Line(f"    {text}") for text in step.problem.detail.splitlines())
-            yield from remedy_lines(step.problem.remedy)
-            yield Line()
-    runs = [step.run for step in outcome.steps if step.run is not None]
-    for run in runs:
-        if not run.status.ended:
-            yield from goes_on_lines(run)
-        elif not run.succeeded:
-            yield from _run_trouble(run)
-    yield Line(outcome_summary(outcome), "bold")
-
-
-def _run_trouble(run: RunView) -> Iterator[Line]:
-    yield Line(f"The run of {run.task} ended as {run_words(run)}.", "error")
-    if run.detail:
-        yield from (Line(f"    {text}") for text in run.detail.splitlines())
-    yield from (Line(f"    | {text}", "dim") for text in run.log_tail[-12:])
-    yield Line(f"    → specrunner logs {run.id[:8]}", "remedy")
+    A `FieldChange` says here what was applied (`old`) and what is there now (`live`).
+    """
+    gone = sorted(set(missing))
+    changed = {key: changes for key, changes in sorted(found.items()) if changes and key not in gone}
+    if not changed and not gone:
+        yield Line("No drift: what is live is what was applied.", "bold")
+        return
+    yield Line(SOMEBODY_ELSE, "warning")
+    for key, changes in changed.items():
+        yield Line(harmless(f"  ~ {key}"), "change")
+        for change in changes:
+            yield from found_lines(change, width)
+    for key in gone:
+        yield Line(harmless(f"  - {key}"), "delete")
+        yield Line("      it is not on the target any more", "dim")
     yield Line()
+    yield Line(f"Drift: {_drift_counts(changed, gone)}. `specrunner plan` shows what apply would do about it.", "bold")
 
 
-def goes_on_lines(run: RunView) -> Iterator[Line]:
-    """What to know of a run that this process no longer waits for."""
-    yield Line(f"The run of {run.task} goes on without this process; it is {run.status}.", "warning")
-    yield Line(f"    → `specrunner logs {run.id[:8]}` shows it; `specrunner apply` waits for it again.", "remedy")
-    yield Line()
-
-
-def outcome_summary(outcome: Outcome) -> str:
-    """`Applied: 5 done, 1 failed, 2 skipped; 1 run did not succeed.`"""
-    counts = [f"{len(found)} {fate}" for fate in Fate if (found := outcome.with_fate(fate))]
-    word = "Interrupted" if outcome.interrupted else "Applied"
-    bad = sum(run.status.ended for run in outcome.unsuccessful_runs)
-    runs = f"; {counted(bad, 'run')} did not succeed" if bad else ""
-    return f"{word}: {', '.join(counts) or 'nothing to do'}{runs}."
+def _drift_counts(changed: Mapping[Key, Sequence[FieldChange]], gone: Sequence[Key]) -> str:
+    counts = [f"{counted(len(changed), 'object')} changed"] if changed else []
+    return ", ".join([*counts, *([f"{counted(len(gone), 'object')} gone"] if gone else [])])

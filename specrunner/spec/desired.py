@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from specrunner.core.errors import Diagnostic, InvalidSpecs
+from specrunner.core.errors import Diagnostic, InvalidSpecs, Place
 from specrunner.core.keys import Key, Kind
 from specrunner.core.resources import Desired, Owner, Resource, references_of
 from specrunner.spec.advice import ended_schedules, unused_patches
@@ -20,9 +20,10 @@ from specrunner.spec.documents import Reading, read_patches, read_tree
 from specrunner.spec.drafts import Draft, draft_of, identity_of, references_only, secrets_of
 from specrunner.spec.environments import patched
 from specrunner.spec.findings import MOST, not_judged, told
-from specrunner.spec.positions import diagnose
+from specrunner.spec.positions import Layers, diagnose, locate
 from specrunner.spec.project import Project, read_project
 from specrunner.spec.references import cycles, duplicates, unknown_references
+from specrunner.spec.renames import former_key, wrong_renames
 from specrunner.spec.schema import PROJECT
 
 
@@ -58,6 +59,17 @@ def load(
         if problems:
             raise InvalidSpecs([*problems, *warnings])
         return replace(_desired(drafts, project), warnings=warnings)
+
+
+def owner_of(root: Path, environment: str | None = None) -> Owner:
+    """Whose objects the specs at `root` declare; what is wrong elsewhere than in the project does not matter.
+
+    Raises InvalidSpecs where the project itself can't be read, or has no such environment.
+    """
+    project, problems = read_project(read_tree(root).documents, environment, os.environ)
+    if not project.name or problems:
+        raise InvalidSpecs(problems)
+    return Owner(project.name, project.environment)
 
 
 def _warnings(root: Path, drafts: Sequence[Draft], project: Project, now: datetime | None) -> tuple[Diagnostic, ...]:
@@ -108,7 +120,7 @@ def _together(drafts: Sequence[Draft], project: Project, complete: bool) -> list
     problems = list(duplicates(drafts))
     if complete and all(draft.key for draft in drafts):
         problems += unknown_references(drafts, {draft.key: draft for draft in drafts if draft.key}, project)
-    return [*problems, *cycles(drafts)]
+    return [*problems, *wrong_renames(drafts), *cycles(drafts)]
 
 
 def _desired(drafts: Sequence[Draft], project: Project) -> Desired:
@@ -160,4 +172,29 @@ def _resource(key: Key, draft: Draft, project: Project) -> Resource:
         payload=draft.payload,
         secrets=secrets_of(draft.spec),
         references=tuple(dict.fromkeys([*references_of(key, draft.spec), *named])),
+        renamed_from=former_key(draft),
+        locate=_locator(key.kind, draft.manifest.layers),
     )
+
+
+# What nobody writes follows from what somebody wrote.
+_WRITTEN_AS: Final = {
+    (Kind.MODEL, "sha"): "path",
+    (Kind.ORCHESTRATION, "sha"): "source",
+    (Kind.PIPELINE, "modelShas"): "steps",
+    (Kind.TASK, "orchestrationSha"): "orchestration",
+}
+
+
+def _locator(kind: Kind, layers: Layers) -> Callable[[tuple[str, ...]], Place]:
+    """Where a field of the spec, or of `metadata`, was set; its parts are names, and positions in lists."""
+
+    def found(path: tuple[str, ...]) -> Place:
+        first = (
+            path[:1]
+            if path[:1] == ("metadata",)
+            else ("spec", *(_WRITTEN_AS.get((kind, part), part) for part in path[:1]))
+        )
+        return locate(layers, (*first, *(int(part) if part.isdecimal() else part for part in path[1:])))
+
+    return found

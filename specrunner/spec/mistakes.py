@@ -80,6 +80,7 @@ class Mistake(StrEnum):
     DUPLICATE_OBJECT = "duplicate-object"  # the same key twice
     UNKNOWN_REFERENCE = "unknown-reference"  # nothing declares it
     BAD_REFERENCE = "bad-reference"  # no key
+    BAD_RENAME = "bad-rename"  # from itself, from what is still declared, or twice from the same
     CYCLE = "cycle"  # each waits for the next
     PATCH_WITHOUT_BASE = "patch-without-base"  # nothing to merge over
     UNUSED_PATCHES = "unused-patches"  # a warning: a folder of patches for no environment

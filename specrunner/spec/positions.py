@@ -7,8 +7,10 @@ the last layer that says it.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import yaml
 
@@ -61,6 +63,43 @@ def diagnose(layers: Layers, finding: Finding) -> Diagnostic:
         source="" if finding.hidden else line_at(layer.file.text, mark.line + 1),
         code=finding.code,
     )
+
+
+def locate(layers: Layers, trail: Trail) -> Place:
+    """Where the value at `trail` was set: in the last layer that says most of it. The document's start if none does.
+
+    Reads that one document again and no more of its file, so that asking for each of thousands costs no square.
+    """
+    places = [_deepest(layer, trail) for layer in layers]
+    depth = max(depth for depth, _ in places)
+    # Of a field that nobody wrote, the document itself knows more than a patch of another field.
+    return next(place for found, place in (reversed(places) if depth > 2 else places) if found == depth)
+
+
+def _deepest(layer: Document, trail: Trail) -> tuple[int, Place]:
+    """How far the layer follows a trail, and where it then stands."""
+    found = list(_walk(_alone(_text_of(layer.file.text, layer.line)), trail))
+    key, node = found[-1]
+    mark = (node if key is None else key).start_mark
+    return len(found), Place(layer.file.path, layer.line + mark.line, mark.column + 1)
+
+
+_MARKER: Final = re.compile(r"(?:---|\.\.\.)(?:\s|$)")
+
+
+def _text_of(text: str, line: int) -> str:
+    """The document that begins in this line; nothing but a marker of documents can stand for one in column 1."""
+    lines = _many_lines(text)
+    end = next((at for at in range(line, len(lines)) if _MARKER.match(lines[at])), len(lines))
+    return "\n".join(lines[line - 1 : end])
+
+
+_many_lines = functools.lru_cache(maxsize=64)(lines_of.__wrapped__)
+
+
+@functools.lru_cache(maxsize=64)
+def _alone(text: str) -> yaml.Node:
+    return next(nodes(text))
 
 
 def line_at(text: str, line: int) -> str:

@@ -78,8 +78,8 @@ def _document(manifest: Manifest, project: Project, *, defaults: bool) -> dict[s
     document["metadata"] = metadata
     if defaults and "schedule" in document.get("spec", {}):
         document["spec"] = {**document["spec"], "schedule": full_schedule(document["spec"]["schedule"], [])}
-    escaped: dict[str, Any] = _escaped(document)
-    return escaped
+    whole: dict[str, Any] = escaped(document)
+    return whole
 
 
 def _project(project: Project, *, defaults: bool) -> dict[str, Any]:
@@ -96,18 +96,18 @@ def _project(project: Project, *, defaults: bool) -> dict[str, Any]:
     if defaults or project.target != "local":
         spec["target"] = project.target
     if project.environment != DEFAULT_ENVIRONMENT or value.get("spec", {}).get("environments"):
-        values = _escaped(dict(project.variables.vars))
+        values = escaped(dict(project.variables.vars))
         spec["environments"] = {project.environment: {"vars": values} if values else {}}
         spec["defaultEnvironment"] = project.environment
     return {**document, "spec": spec}
 
 
-def _escaped(value: Json) -> Json:
+def escaped(value: Json) -> Json:
     """Texts that look like a variable as the language writes such texts: `$${vars.NAME}`."""
     if isinstance(value, dict):
-        return {name: _escaped(item) for name, item in value.items()}
+        return {name: escaped(item) for name, item in value.items()}
     if isinstance(value, list):
-        return [_escaped(item) for item in value]
+        return [escaped(item) for item in value]
     return _LIKE_A_VARIABLE.sub(r"$\g<0>", value) if isinstance(value, str) else value
 
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from specrunner.core.errors import Diagnostic
 from specrunner.core.keys import Key
+from specrunner.core.leases import Holder, Lease
 from specrunner.core.outcome import RunView
 from specrunner.core.plan import Step
+from specrunner.core.recorded import Recorded
 from specrunner.core.resources import Live, Owner, Resource
 from specrunner.core.values import JsonObject, Secret
 
@@ -27,12 +29,25 @@ def silent(_text: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class PutOrder:
-    """Make one object as declared. `secrets` are the values behind `resource.secrets`, by the same paths."""
+    """Make one object as declared. `secrets` are the values behind `resource.secrets`, by the same paths.
+
+    `token` is the idempotency key: the same for every try of one step of one apply, also after a crash, so that a
+    create whose answer was lost makes no twin.
+    """
 
     resource: Resource
     step: Step
     owner: Owner
     secrets: Mapping[str, Secret] = field(default_factory=dict)
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The bytes that a target holds of a model or an orchestration, and what they were called when they came."""
+
+    file_name: str
+    data: bytes
 
 
 class Target(Protocol):
@@ -40,7 +55,8 @@ class Target(Protocol):
 
     Safe to call from several threads. Every write names one object by its key and may be repeated: `put` of
     what is there already and `delete` of what is gone change nothing, and `run` of an intent that was carried
-    out gives the run that did. Errors are SpecrunnerErrors in words for people.
+    out gives the run that did. Errors are SpecrunnerErrors in words for people; Transient means that the same call
+    may be made again.
     """
 
     name: str
@@ -58,16 +74,59 @@ class Target(Protocol):
         """Which of their files cannot be used (a model that does not load), found out before the first write."""
 
     def put(self, order: PutOrder, note: Note = silent) -> None:
-        """Create the object, or change it in place, and remember whose it is.
+        """Create the object, change, rename (`step.renamed_from`) or replace it, and remember whose it is.
 
-        Raises StalePlan if the live object is no longer the one that the step was planned for.
+        Raises StalePlan if the live object is no longer the one that the step was planned for, Transient while its
+        name is not free yet.
         """
 
     def delete(self, step: Step, note: Note = silent) -> None:
         """Remove the object; what runs of it is killed first. Raises StalePlan as `put` does."""
 
-    def run(self, task: Key, intent: str | None, args: JsonObject | None = None, note: Note = silent) -> RunView:
-        """Run a task and wait for the end. An intent under way is waited for, not started again."""
+    def run(
+        self,
+        task: Key,
+        intent: str | None,
+        args: JsonObject | None = None,
+        note: Note = silent,
+        *,
+        wait: bool = True,
+    ) -> RunView:
+        """Run a task and wait for the end. An intent under way is waited for, not started again.
+
+        Without `wait`, it is given as soon as its code was started.
+        """
+
+    def remembers(self, owner: Owner) -> bool:
+        """Whether what was applied for this owner is known here: not so on a fresh machine, nor after `rm -rf`."""
+
+    def remember(self, owner: Owner) -> None:
+        """Everything of this owner is here from now on: `remembers` says so."""
+
+    def restore(self, recorded: Recorded, order: PutOrder, note: Note = silent) -> None:
+        """Bring an object back that only the status files know; `order.resource` is as it was recorded.
+
+        Its intents count as carried out, as recorded, and start nothing.
+        """
+
+    def stored(self, key: Key) -> Stored | None:
+        """The bytes of a live model or orchestration as it is in force; None where there are none."""
+
+    def leases(self) -> list[Lease]:
+        """Every lease, expired ones too."""
+
+    def take_lease(self, name: str, holder: Holder) -> Lease | None:
+        """Take the lease of that name for `leases.DURATION`; None where it was taken.
+
+        Otherwise the lease that excludes it. One that is expired, or whose holder is known to be dead, excludes
+        nothing.
+        """
+
+    def renew_lease(self, name: str, token: str) -> bool:
+        """Hold it for another `leases.DURATION`; False where it is no longer ours."""
+
+    def release_lease(self, name: str, token: str | None) -> bool:
+        """Give it back, or break it: without a token, whoever holds it. False where there was none."""
 
     def runs(self, task: Key | None = None) -> Sequence[RunView]:
         """The runs of a task, or all of them, newest first; without log tails."""

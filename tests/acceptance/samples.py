@@ -35,8 +35,8 @@ WAIT = """\
     """
 
 
-def model() -> bytes:
-    """`variable = tensor @ WEIGHTS`, [rows, 3] to [rows, 1]; exact in float32."""
+def model(producer: str = "") -> bytes:
+    """`variable = tensor @ WEIGHTS`, [rows, 3] to [rows, 1]; exact in float32. Another producer makes other bytes."""
     weights = numpy_helper.from_array(np.array(WEIGHTS, np.float32).reshape(3, 1), "w")
     graph = helper.make_graph(
         [helper.make_node("MatMul", ["tensor", "w"], ["variable"])],
@@ -45,7 +45,7 @@ def model() -> bytes:
         [helper.make_tensor_value_info("variable", TensorProto.FLOAT, [None, 1])],
         [weights],
     )
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8, producer_name=producer)
     onnx.checker.check_model(made)
     data: bytes = made.SerializeToString()
     return data

@@ -94,7 +94,10 @@ def test_a_run_that_ended_while_nobody_looked_is_recorded_and_not_repeated(waiti
         process.communicate()
     let_go(side)
     until(lambda: [run["status"] for run in waiting.runs("long")] == ["success"], "the run's end")
-    assert waiting.run("apply", "--yes").out.startswith("No changes")
+    said = waiting.run("apply", "--yes").out
+    assert "was cut off" in said
+    assert "No changes" in said
+    assert "was cut off" not in waiting.run("plan").out
     assert lines_of(side) == ["ran"]
     [record] = waiting.status_files("runs/*/*/*.yaml").values()
     assert record["status"] == "success"
@@ -104,7 +107,8 @@ def test_a_second_apply_is_told_who_holds_the_first(waiting: SpecRepo, side: Pat
     with waiting.start("apply", "--yes") as first:
         until(lambda: bool(lines_of(side)), "the run's first line")
         refused = waiting.run("apply", "--yes", code=1)
-        assert f"process {first.pid} on " in refused.err
+        assert f"(process {first.pid})" in refused.err
+        assert "`specrunner unlock`" in refused.err
         assert "→" in refused.err
         # Looking is never locked out.
         assert [run["status"] for run in waiting.runs("long")] == ["running"]

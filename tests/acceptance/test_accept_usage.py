@@ -78,3 +78,14 @@ def test_a_person_is_asked_and_may_say_no(repo: SpecRepo) -> None:
     assert (code, "Apply 1 step? [y/N]" in screen, "Nothing was changed." in screen) == (0, True, True)
     code, screen = on_a_terminal(repo, "apply", answer="y\n")
     assert (code, "Applied: 1 done." in screen) == (0, True)
+
+
+def test_a_terminal_shows_a_row_for_what_runs_and_a_bar_for_all(repo: SpecRepo) -> None:
+    for number in range(3):
+        repo.document("Workspace", f"w{number}", {})
+    code, screen = on_a_terminal(repo, "apply", "--yes", COLUMNS="120")
+    assert code == 0
+    assert "all steps" in screen
+    assert "4/4" in screen
+    assert "✓ Workspace/w2: created" in screen
+    assert "all steps" not in repo.run("destroy", "--yes").said

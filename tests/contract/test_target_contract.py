@@ -1,10 +1,9 @@
-"""What every adapter of the `Target` port keeps. A new adapter joins `ADAPTERS` and passes unchanged."""
+"""What every adapter of the `Target` port keeps, of objects. A new adapter joins `ADAPTERS` and passes unchanged."""
 
 from __future__ import annotations
 
-import hashlib
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -12,145 +11,29 @@ from typing import Any
 
 import pytest
 
-from specrunner.core.decide import NO_WISHES, Wishes, emptied, make_plan
-from specrunner.core.errors import BadInput, NotFound, PackagingFailed, Place, SpecrunnerError, StalePlan, Unavailable
+from specrunner.core.errors import BadInput, InvalidSpecs, PackagingFailed, SpecrunnerError, StalePlan
 from specrunner.core.fields import Action
 from specrunner.core.keys import Key, Kind
-from specrunner.core.lifecycle import Reason, RunState
-from specrunner.core.outcome import RunView
-from specrunner.core.plan import Plan, Step
-from specrunner.core.resources import Desired, Owner, Payload, Resource, intent_of, references_of
-from specrunner.core.values import Json, Secret
-from specrunner.engine.tables import Media, encode
-from specrunner.targets.base import PutOrder, Target
-from specrunner.targets.local.target import LocalTarget
-from tests.integration.engine_samples import FOREVER, PATIENCE, bundle, model_bytes, open_engine, until
-from tests.unit.serving_samples import rows_table
-
-OURS, THEIRS = Owner("shop", "prod"), Owner("shop", "test")
-SENTINEL = "swordfish-7c1f2a90"
-PLACE = Place("specs.yaml", 1, 1)
-
-
-def local(folder: Path) -> Target:
-    return LocalTarget(open_engine(folder))
-
-
-ADAPTERS: Mapping[str, Callable[[Path], Target]] = {"local": local}
-
-
-def key(kind: Kind, name: str) -> Key:
-    return Key.of(kind, name, "lab")
-
-
-def resource(kind: Kind, name: str, spec: Mapping[str, Json], **more: Any) -> Resource:
-    made = key(kind, name)
-    return Resource(made, spec, PLACE, references=references_of(made, spec), **more)
-
-
-def payload(name: str, data: bytes) -> Payload:
-    return Payload(hashlib.sha256(data).hexdigest(), len(data), name, lambda: data)
-
-
-def workspace() -> Resource:
-    return resource(Kind.WORKSPACE, "lab", {})
-
-
-def connection(host: str = "a", **more: Any) -> Resource:
-    spec = {"type": "S3", "details": {"host": host, "port": 1}, "workspaces": ["lab"], "detailsFrom": {"env": "STORE"}}
-    return resource(Kind.CONNECTION, "store", spec, secrets={"detailsFrom": {"env": "STORE"}}, **more)
-
-
-def model(width: int = 18) -> Resource:
-    file = payload("houses.onnx", model_bytes(width))
-    return resource(Kind.MODEL, "houses", {"framework": "onnx", "path": "houses.onnx", "sha": file.sha}, payload=file)
-
-
-def pipeline(width: int = 18, **spec: Json) -> Resource:
-    shas = {"houses": model(width).spec["sha"]}
-    return resource(
-        Kind.PIPELINE, "prices", {"steps": [{"model": "houses"}], "modelShas": shas, "deployed": True, **spec}
-    )
-
-
-def orchestration(code: str = "print('hello')", requirements: str | None = None) -> Resource:
-    file = payload("code.zip", bundle(code, requirements))
-    return resource(Kind.ORCHESTRATION, "code", {"source": "code", "sha": file.sha}, payload=file)
-
-
-def task(source: Resource, name: str = "job", **spec: Json) -> Resource:
-    full = {"orchestration": "code", "orchestrationSha": source.spec["sha"], "history": {"success": 10}, **spec}
-    secrets = {f"secretEnv.{variable}": {"env": variable} for variable in spec.get("secretEnv", ())}
-    return resource(Kind.TASK, name, full, secrets=secrets)
-
-
-def everything(code: str = "print('hello')") -> list[Resource]:
-    """An object of each kind."""
-    source = orchestration(code)
-    job = task(source, args={"n": 1}, secretEnv={"KEY": {"env": "KEY"}})
-    return [workspace(), connection(), model(), pipeline(), source, job]
-
-
-class Applying:
-    """A project that is applied to a target by the decisions of `core`, one step after the other."""
-
-    def __init__(self, target: Target, owner: Owner = OURS) -> None:
-        self.target = target
-        self.owner = owner
-        self.values: dict[str, Secret] = {"STORE": Secret({"password": SENTINEL}), "KEY": Secret(f"key-{SENTINEL}")}
-
-    def desired(self, resources: list[Resource]) -> Desired:
-        return Desired(self.owner, {found.key: found for found in resources})
-
-    def plan(self, resources: list[Resource], wishes: Wishes = NO_WISHES) -> Plan:
-        desired = self.desired(resources)
-        prints = {
-            found.key: {path: self.target.fingerprint(value) for path, value in self.secrets(found).items()}
-            for found in resources
-        }
-        return make_plan(desired if resources else emptied(desired), self.target.read(), prints, wishes)
-
-    def secrets(self, declared: Resource) -> dict[str, Secret]:
-        return {path: self.values[source["env"]] for path, source in declared.secrets.items()}
-
-    def order(self, declared: Resource, step: Step) -> PutOrder:
-        return PutOrder(declared, step, self.owner, self.secrets(declared))
-
-    def apply(self, resources: list[Resource], wishes: Wishes = NO_WISHES) -> list[RunView]:
-        """Do what the plan says; the runs that came of it."""
-        by_key, runs = {found.key: found for found in resources}, []
-        for step in self.plan(resources, wishes).work:
-            if step.deletes:
-                self.target.delete(step)
-                continue
-            self.target.put(self.order(by_key[step.key], step))
-            if step.intent:
-                runs.append(self.target.run(step.key, step.intent))
-        return runs
-
-    def step(self, declared: Resource, others: list[Resource]) -> Step:
-        """The step that is planned for one resource."""
-        return next(step for step in self.plan([*others, declared]).steps if step.key == declared.key)
-
-
-@pytest.fixture(params=sorted(ADAPTERS))
-def make(request: pytest.FixtureRequest) -> Callable[[Path], Target]:
-    return ADAPTERS[request.param]
-
-
-@pytest.fixture
-def target(make: Callable[[Path], Target], tmp_path: Path) -> Iterator[Target]:
-    opened = make(tmp_path / "state")
-    yield opened
-    for step in Applying(opened).plan([]).work:
-        opened.delete(step)  # kills what still runs
-    opened.close()
-
-
-@pytest.fixture
-def project(target: Target) -> Applying:
-    return Applying(target)
-
+from specrunner.core.lifecycle import RunState
+from specrunner.core.plan import Step
+from specrunner.core.resources import Resource, references_of
+from specrunner.core.values import Secret
+from tests.contract.target_samples import (
+    OURS,
+    PLACE,
+    SENTINEL,
+    THEIRS,
+    Applying,
+    Make,
+    connection,
+    everything,
+    key,
+    model,
+    orchestration,
+    pipeline,
+    task,
+    workspace,
+)
 
 # Round trips
 
@@ -171,9 +54,7 @@ def test_reading_changes_nothing(project: Applying) -> None:
     assert project.target.read() == project.target.read()
 
 
-def test_another_who_opens_the_target_reads_the_same(
-    project: Applying, make: Callable[[Path], Target], tmp_path: Path
-) -> None:
+def test_another_who_opens_the_target_reads_the_same(project: Applying, make: Make, tmp_path: Path) -> None:
     project.apply(everything())
     other = make(tmp_path / "state")
     try:
@@ -199,8 +80,9 @@ def test_metadata_is_kept_for_every_kind(project: Applying, kind: Kind) -> None:
 
 CHANGES: Mapping[str, tuple[list[Resource], Action]] = {
     "details": ([connection(host="b")], Action.UPDATE),
+    "type": ([replace(connection(), spec={**connection().spec, "type": "HTTP"})], Action.REPLACE),
     "model": ([model(7), pipeline(7)], Action.UPLOAD),
-    "undeploy": ([pipeline(deployed=False)], Action.UPDATE),
+    "undeploy": ([pipeline(deployed=False)], Action.KILL),
     "resources": ([pipeline(resources={"cpus": 1})], Action.REDEPLOY),
     "code": ([orchestration("print('new')"), task(orchestration("print('new')"), args={"n": 1})], Action.UPLOAD),
     "arguments": ([task(orchestration(), args={"n": 2})], Action.RUN),
@@ -323,8 +205,9 @@ def test_a_plan_for_an_object_that_is_gone_or_there_by_now_is_stale(project: App
 def test_what_belongs_to_another_is_seen_as_such(project: Applying) -> None:
     project.apply([workspace(), connection()])
     other = Applying(project.target, THEIRS)
-    with pytest.raises(SpecrunnerError, match="belongs to shop/prod"):
+    with pytest.raises(InvalidSpecs) as caught:
         other.plan([connection()])
+    assert "belongs to shop/prod" in caught.value.diagnostics[0].summary
     assert other.plan([]).steps == ()
 
 
@@ -361,111 +244,6 @@ def test_an_object_that_could_not_be_made_at_all_belongs_to_nobody(project: Appl
     other.apply([connection()])
     assert project.target.read()[connection().key].owner == THEIRS
     other.apply([])
-
-
-# Runs
-
-
-def mark(path: Path, rest: str = "") -> str:
-    return f"open({str(path)!r}, 'a').write('ran ')\n{rest}"
-
-
-def test_an_intent_that_was_carried_out_is_not_carried_out_again(project: Applying, tmp_path: Path) -> None:
-    resources = everything(mark(tmp_path / "mark"))
-    (first,) = project.apply(resources)
-    job = resources[-1]
-    again = project.target.run(job.key, first.intent)
-    assert (again.id, again.status, again.ended) == (first.id, RunState.SUCCESS, first.ended)
-    assert project.target.read()[job.key].intents == {intent_of(job.spec): "success"}
-    by_hand = project.target.run(job.key, None, {"n": 7})
-    assert (by_hand.intent, by_hand.args) == ("", {"n": 7}) and by_hand.id != first.id
-    assert (tmp_path / "mark").read_text() == "ran ran "
-    assert project.plan(resources).steps == ()
-
-
-def test_a_failure_is_told_and_not_repeated_by_a_plan(project: Applying) -> None:
-    resources = everything("print('at work')\nraise SystemExit(3)")
-    (run,) = project.apply(resources)
-    assert (run.status, run.reason, run.exit_code) == (RunState.FAILURE, Reason.EXIT, 3)
-    assert run.log_tail == ("at work",) and run.task == resources[-1].key and run.args == {"n": 1}
-    after = project.plan(resources)
-    assert after.steps == () and [notice.key for notice in after.notices] == [run.task]
-    again = project.target.run(run.task, run.intent)  # as a person may ask for
-    assert again.id != run.id and again.status is RunState.FAILURE
-    assert [found.id for found in project.target.runs(run.task)] == [again.id, run.id]
-
-
-def test_an_intent_under_way_is_waited_for(project: Applying, tmp_path: Path) -> None:
-    source = orchestration(mark(tmp_path / "mark"))
-    project.apply([workspace(), source])
-    job = task(source)
-    project.target.put(project.order(job, project.step(job, [workspace(), source])))
-    with ThreadPoolExecutor(6) as pool:
-        runs = list(pool.map(lambda _: project.target.run(job.key, intent_of(job.spec)), range(6)))
-    assert len({run.id for run in runs}) == 1 and {run.status for run in runs} == {RunState.SUCCESS}
-    assert (tmp_path / "mark").read_text() == "ran "
-
-
-def test_whoever_stops_waiting_leaves_the_run_to_the_next(
-    project: Applying, make: Callable[[Path], Target], tmp_path: Path
-) -> None:
-    source = orchestration(FOREVER)
-    project.apply([workspace(), source])
-    job, intent = task(source), intent_of(task(source).spec)
-    project.target.put(project.order(job, project.step(job, [workspace(), source])))
-    found: list[RunView] = []
-    waiting = threading.Thread(target=lambda: found.append(project.target.run(job.key, intent)))
-    waiting.start()
-    until(lambda: [list(project.target.log(run.id)) for run in project.target.runs()] not in ([], [[]]), "a line")
-    project.target.stop_waiting()
-    waiting.join(PATIENCE)
-    assert [run.status for run in found] == [RunState.RUNNING]
-    other = make(tmp_path / "state")
-    try:
-        assert [(run.id, run.status) for run in other.runs(job.key)] == [(found[0].id, RunState.RUNNING)]
-        assert Applying(other).step(job, [workspace(), source]).intent == intent
-        # Removing the task ends what runs of it.
-        Applying(other).apply([workspace(), source])
-        assert [run.status for run in other.runs()] == [RunState.KILLED]
-    finally:
-        other.close()
-
-
-def test_logs_have_times_and_those_of_nothing_are_not_found(project: Applying) -> None:
-    (run,) = project.apply(everything("print('one')\nprint('two')"))
-    lines = list(project.target.log(run.id))
-    assert [text for _, text in lines] == ["one", "two"] == list(run.log_tail)
-    assert run.started is not None and all(abs(moment - run.started.timestamp()) < 60 for moment, _ in lines)
-    with pytest.raises(NotFound):
-        list(project.target.log("nobody"))
-    with pytest.raises(NotFound):
-        project.target.run(key(Kind.TASK, "nobody"), None)
-    assert list(project.target.runs(key(Kind.TASK, "nobody"))) == []
-
-
-def test_runs_outlive_their_task(project: Applying) -> None:
-    (run,) = project.apply(everything())
-    project.apply([])
-    assert [found.id for found in project.target.runs()] == [run.id]
-
-
-# Inference
-
-
-def test_inference_through_a_deployed_pipeline(project: Applying, tmp_path: Path) -> None:
-    file, prices = tmp_path / "rows.arrow", key(Kind.PIPELINE, "prices")
-    file.write_bytes(encode(rows_table(3), Media.ARROW_FILE))
-    with pytest.raises(NotFound):
-        project.target.infer(prices, file)
-    project.apply(everything())
-    assert project.target.infer(prices, file).num_rows == 3
-    file.write_bytes(encode(rows_table(3, width=2), Media.ARROW_FILE))
-    with pytest.raises(BadInput):
-        project.target.infer(prices, file)
-    undeployed = [pipeline(deployed=False) if found.key == prices else found for found in everything()]
-    project.apply(undeployed)
-    with pytest.raises(Unavailable):
-        project.target.infer(prices, file)
 
 
 # Many at once

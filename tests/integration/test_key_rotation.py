@@ -17,7 +17,7 @@ from specrunner.core.fields import Action
 from specrunner.core.values import Secret
 from specrunner.engine.clock import SystemClock
 from specrunner.engine.vault import KEY_VARIABLE
-from specrunner.reconcile.lease import lease
+from specrunner.reconcile.lease import this_process
 from tests.integration.engine_samples import FOREVER, add_task, engine_on, open_engine, until
 from tests.integration.rotation_samples import API_KEY, PASSWORD, applied, planned, state, stored
 
@@ -129,7 +129,9 @@ def test_a_fault_in_the_middle_changes_nothing(root: Path) -> None:
 
 def test_it_is_refused_while_somebody_applies(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = sealed(root)
-    with lease(state(root), SystemClock()):
+    me = this_process(SystemClock(), {})
+    with open_engine(state(root)) as engine:
+        assert engine.leases.take("rotation/default", me) is None
         assert status_of(["-C", str(root), "secrets", "rotate-key"]) == 1
     assert "Another apply is under way" in capsys.readouterr().err
     assert sealed(root) == before

@@ -84,7 +84,7 @@ def test_a_change_of_a_secret_is_told_without_the_old_and_the_new(repo: SpecRepo
         "plan --json": repo.run("plan", "--allow-plaintext", "--json"),
         "apply": repo.run("apply", "--yes", "--allow-plaintext"),
     }
-    assert "detailsFrom: (secret) → (secret)" in said["plan"].out
+    assert "detailsFrom: (secret) changed" in said["plan"].out
     (step,) = said["plan --json"].json["steps"]
     assert step["key"] == "Connection/from-env"
     assert say_all(said) == []

@@ -10,13 +10,26 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from specrunner.core.approval import compare
 from specrunner.core.decide import emptied, make_plan
-from specrunner.core.diff import comparable
 from specrunner.core.errors import Place
+from specrunner.core.fields import Action
 from specrunner.core.keys import Key, Kind
 from specrunner.core.lifecycle import RunState
 from specrunner.core.plan import from_json, to_json, with_steps
-from specrunner.core.resources import Desired, LiveObject, Owner, Resource, intent_of, is_run_once, references_of
+from specrunner.core.renames import respelt
+from specrunner.core.resources import (
+    Desired,
+    LiveObject,
+    Owner,
+    Presence,
+    Resource,
+    intent_of,
+    is_run_once,
+    references_of,
+)
+from specrunner.core.selection import selected
+from specrunner.core.sides import comparable
 from tests.unit.core_samples import OWNER, PLACE, SOMEBODY, carried_out, desired, live_of, plan_for
 
 NAMES = ("a", "b")
@@ -41,8 +54,11 @@ def repositories(draw: st.DrawFn) -> list[Resource]:
     found = [declared(draw, Key(Kind.WORKSPACE, "", name), {}) for name in workspaces]
     for name in draw(st.lists(st.sampled_from(NAMES), unique=True)):
         attached = draw(st.lists(st.sampled_from(workspaces), unique=True)) if workspaces else []
-        spec = {"type": draw(st.sampled_from(["HTTP", "FTP"])), "workspaces": attached, "details": draw(SETTINGS)}
-        found.append(declared(draw, Key(Kind.CONNECTION, "", name), spec))
+        # Another type replaces a connection, which its protection forbids: one has the choice, one the protection.
+        chosen = draw(st.sampled_from(["HTTP", "FTP"])) if name == "a" else "HTTP"
+        spec = {"type": chosen, "workspaces": attached, "details": draw(SETTINGS)}
+        one = declared(draw, Key(Kind.CONNECTION, "", name), spec)
+        found.append(replace(one, protect=one.protect and name != "a"))
     for workspace in workspaces:
         found += draw(st.permutations(inhabitants(draw, workspace)))
     return found
@@ -196,3 +212,85 @@ def test_an_edit_of_what_is_created_changes_the_hash_and_another_place_does_not(
     assert plan_for([*others, replace(one, place=Place("elsewhere.yaml", 7))], {}).hash == plan.hash
     for edited in (replace(one, description="other"), replace(one, spec={**one.spec, "new": 1})):
         assert plan_for([*others, edited], {}).hash != plan.hash
+
+
+def under_another_name(repository: list[Resource], old: Key) -> list[Resource]:
+    """The same repository with one object under a new name that nothing else has."""
+    moved = {old: replace(old, name="renamed")}
+    if old.kind is Kind.WORKSPACE:
+        inside = (one.key for one in repository if one.key.workspace == old.name)
+        moved |= {key: replace(key, workspace="renamed") for key in inside}
+    return [
+        replace(
+            one,
+            key=moved.get(one.key, one.key),
+            spec=respelt(one.key, one.spec, moved),
+            references=tuple(moved.get(key, key) for key in one.references),
+            renamed_from=old if one.key == old else None,
+        )
+        for one in repository
+    ]
+
+
+@settings(max_examples=50, deadline=None)
+@given(repositories().filter(bool), st.data())
+def test_a_rename_is_one_step_that_makes_and_destroys_nothing_and_starts_no_run(
+    repository: list[Resource], data: st.DataObject
+) -> None:
+    state = applied(repository, {})
+    old = data.draw(st.sampled_from(repository)).key
+    renamed = under_another_name(repository, old)
+    (step,) = plan_for(renamed, state).steps
+    assert (step.action, step.renamed_from, step.intent) == (Action.UPDATE, old, "")
+    after = applied(renamed, state)
+    assert {found.id for found in after.values()} == {found.id for found in state.values()}
+    assert plan_for(renamed, after).steps == ()
+
+
+@settings(max_examples=50, deadline=None)
+@given(repositories().filter(bool), repositories(), st.data())
+def test_a_rename_among_other_edits_settles_too(old: list[Resource], new: list[Resource], data: st.DataObject) -> None:
+    state = applied(old, {})
+    key = data.draw(st.sampled_from(old)).key
+    wanted = under_another_name(new, key)
+    state = applied(wanted, state)
+    assert all(step.deletes and what_may_stay(step.key, state) for step in plan_for(wanted, state).steps)
+
+
+@settings(max_examples=50, deadline=None)
+@given(repositories(), repositories(), st.data())
+def test_whatever_is_selected_can_be_carried_out_and_the_rest_after_it(
+    old: list[Resource], new: list[Resource], data: st.DataObject
+) -> None:
+    state = applied(old, {})
+    plan = plan_for(new, state)
+    keys = data.draw(st.lists(st.sampled_from([step.key for step in plan.steps]))) if plan.steps else []
+    part = selected(plan, desired(*new), keys)
+    steps = {step.key: step for step in plan.steps}
+    assert set(keys) <= {step.key for step in part.steps}
+    for step in part.steps:
+        assert step.depends_on == steps[step.key].depends_on
+    between = carried_out(part, new, state)
+    approval = compare(plan, plan_for(new, between), desired(*new))
+    assert approval.left_out == ()
+    after = carried_out(approval.plan, new, between)
+    assert what_is_there(after) == what_is_there(carried_out(plan, new, state))
+
+
+def what_is_there(state: Mapping[Key, LiveObject]) -> dict[Key, LiveObject]:
+    return {key: what_counts(found) for key, found in state.items()}
+
+
+@settings(max_examples=30, deadline=None)
+@given(repositories(), st.data())
+def test_what_somebody_else_removed_is_made_again_and_runs_nothing_twice(
+    repository: list[Resource], data: st.DataObject
+) -> None:
+    state = applied(repository, {})
+    lost = data.draw(st.lists(st.sampled_from(repository), unique_by=lambda one: one.key)) if repository else []
+    for one in lost:
+        state[one.key] = replace(state[one.key], spec={}, presence=Presence.MISSING)
+    plan = plan_for(repository, state)
+    assert {step.key for step in plan.drifted} == {step.key for step in plan.steps} == {one.key for one in lost}
+    assert not any(step.intent for step in plan.steps)
+    assert plan_for(repository, carried_out(plan, repository, state)).steps == ()

@@ -52,11 +52,13 @@ def shuffled(value: Any) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Without what counts as absent: nulls and empty mappings, in mappings."""
+    """Without what counts as absent: nulls, empty texts, lists and mappings."""
     if isinstance(value, dict):
         found = {name: plain(item) for name, item in value.items()}
         return {name: item for name, item in found.items() if item is not None} or None
-    return [plain(item) for item in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [plain(item) for item in value] or None
+    return None if value == "" else value
 
 
 def patched(value: Any, found: list[Difference]) -> Any:

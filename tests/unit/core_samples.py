@@ -8,10 +8,12 @@ from typing import Any
 
 from specrunner.core.decide import NO_WISHES, Wishes, make_plan
 from specrunner.core.errors import Place
+from specrunner.core.fields import Action
 from specrunner.core.keys import Key, Kind
 from specrunner.core.lifecycle import RunState
 from specrunner.core.plan import Plan, Step
-from specrunner.core.resources import Desired, Live, LiveObject, Owner, Resource, references_of
+from specrunner.core.renames import respelt
+from specrunner.core.resources import Desired, Live, LiveObject, Owner, Presence, Resource, references_of
 
 OWNER = Owner("forecasting", "staging")
 SOMEBODY = Owner("billing", "prod")
@@ -112,7 +114,7 @@ def carried_out(
 
 
 def _delete(key: Key, state: dict[Key, LiveObject]) -> None:
-    del state[key]
+    state.pop(key)
     for other in state.values():
         assert key not in references_of(other.key, other.spec), f"{other.key} still refers to {key}"
 
@@ -122,7 +124,25 @@ def _put(
 ) -> None:
     missing = [key for key in declared.references if key not in state]
     assert not missing, f"{step.key} is put before {missing}"
+    if step.renamed_from is not None:
+        _rename(step.renamed_from, step.key, state)
     before = state.get(step.key)
+    present = before is not None and before.presence is not Presence.LEAVING
+    assert (before.fingerprint if before and present else "") == step.live, f"{step.key} is not as it was planned for"
     intents = {**(before.intents if before else {}), **({step.intent: str(fate)} if step.intent else {})}
     known = {path: value for path, value in secrets.items() if value is not None}
-    state[step.key] = live_of(declared, secrets=known, intents=intents)
+    kept = {"id": before.id} if before and step.action is not Action.REPLACE else {}
+    state[step.key] = live_of(declared, secrets=known, intents=intents, **kept)
+
+
+def _rename(old: Key, new: Key, state: dict[Key, LiveObject]) -> None:
+    """As the port asks: what is in a workspace goes with it, and whoever named the object names it anew."""
+    moved = {old: new}
+    if old.kind is Kind.WORKSPACE:
+        moved |= {key: replace(key, workspace=new.name) for key in state if key.workspace == old.name}
+    for key in list(state):
+        found = state.pop(key)
+        applied = None if found.applied is None else respelt(key, found.applied, moved)
+        state[moved.get(key, key)] = replace(
+            found, key=moved.get(key, key), spec=respelt(key, found.spec, moved), applied=applied
+        )

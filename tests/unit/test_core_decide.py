@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from specrunner.core.decide import Wishes, emptied, make_plan
-from specrunner.core.errors import SpecrunnerError
+from specrunner.core.errors import InvalidSpecs, UsageError
 from specrunner.core.fields import Action
 from specrunner.core.keys import Key, Kind
 from specrunner.core.lifecycle import RunState
@@ -53,11 +54,15 @@ def test_what_is_as_declared_needs_nothing_and_is_counted() -> None:
 @pytest.mark.parametrize(
     ("kind", "old", "new", "action"),
     [
-        (Kind.CONNECTION, {"type": "HTTP"}, {"type": "BIGQUERY"}, Action.UPDATE),
+        (Kind.CONNECTION, {"type": "HTTP"}, {"type": "BIGQUERY"}, Action.REPLACE),
+        (Kind.CONNECTION, {"details": {"a": 1}}, {"details": {"a": 2}}, Action.UPDATE),
         (Kind.MODEL, MODEL, {**MODEL, "sha": "c" * 64}, Action.UPLOAD),
         (Kind.ORCHESTRATION, {"sha": "a"}, {"sha": "b"}, Action.UPLOAD),
         (Kind.PIPELINE, PIPELINE, {**PIPELINE, "modelShas": {"m": "c"}}, Action.REDEPLOY),
-        (Kind.PIPELINE, PIPELINE, {**PIPELINE, "deployed": False}, Action.UPDATE),
+        (Kind.PIPELINE, PIPELINE, {**PIPELINE, "deployed": False}, Action.KILL),
+        (Kind.PIPELINE, {**PIPELINE, "deployed": False}, PIPELINE, Action.UPDATE),
+        (Kind.PIPELINE, PIPELINE, {**PIPELINE, "deployed": None}, Action.UPDATE),
+        (Kind.TASK, SCHEDULED, {**SCHEDULED, "orchestration": "renamed"}, Action.UPDATE),
         (Kind.TASK, SCHEDULED, {**SCHEDULED, "schedule": {"cron": "1 2 * * *", "timezone": "UTC"}}, Action.RESCHEDULE),
         (Kind.TASK, SCHEDULED, {**SCHEDULED, "args": {}}, Action.UPDATE),
     ],
@@ -69,7 +74,7 @@ def test_the_field_decides_what_is_done(kind: Kind, old: Any, new: Any, action: 
 
 
 def test_the_worst_field_decides_the_step_and_gives_its_reason() -> None:
-    new = {**PIPELINE, "deployed": False, "steps": [{"model": "other"}]}
+    new = {**PIPELINE, "log": {"retention": 60}, "steps": [{"model": "other"}]}
     step = only_step(resource(Kind.PIPELINE, "p", new), live_of(resource(Kind.PIPELINE, "p", PIPELINE)))
     assert step.action is Action.REDEPLOY
     assert step.reason == "steps: changed in specs.yaml:3"
@@ -110,10 +115,23 @@ def test_what_others_or_nobody_own_is_never_deleted(owner: Owner | None) -> None
 
 @pytest.mark.parametrize("owner", [SOMEBODY, Owner(OWNER.project, "prod")])
 def test_a_clash_with_another_owner_is_an_error_that_names_it(owner: Owner) -> None:
-    with pytest.raises(SpecrunnerError, match=f"Workspace/w belongs to {owner}") as clash:
+    with pytest.raises(InvalidSpecs) as clash:
         plan_for([workspace()], live(live_of(workspace(), owner=owner)))
-    assert clash.value.remedy
-    assert clash.value.place == workspace().place
+    (told,) = clash.value.diagnostics
+    assert told.summary == f"Workspace/w belongs to {owner}."
+    assert told.remedy
+    assert told.place == workspace().place
+
+
+def test_all_clashes_are_told_at_once() -> None:
+    declared = [workspace(), code(), task(SCHEDULED)]
+    with pytest.raises(InvalidSpecs) as clash:
+        plan_for(declared, live(*(live_of(one, owner=SOMEBODY) for one in declared[:2])))
+    assert [told.summary for told in clash.value.diagnostics] == [
+        "Orchestration/w/code belongs to billing/prod.",
+        "Workspace/w belongs to billing/prod.",
+    ]
+    assert clash.value.exit_code == 1
 
 
 def test_an_object_of_nobody_is_left_alone_until_it_is_adopted() -> None:
@@ -127,10 +145,32 @@ def test_an_object_of_nobody_is_left_alone_until_it_is_adopted() -> None:
 
 
 def test_an_adoption_shows_what_it_changes() -> None:
+    declared = resource(Kind.CONNECTION, "x", {"type": "HTTP", "details": {"host": "x"}})
+    found = live_of(resource(Kind.CONNECTION, "x", {"type": "HTTP", "details": {}}), owner=None, applied=None)
+    step = only_step(declared, found, wishes=Wishes(adopt=frozenset({declared.key})))
+    assert (step.action, [change.path for change in step.changes]) == (Action.ADOPT, ["details.host"])
+
+
+def test_an_adoption_that_would_replace_the_object_says_so_and_is_no_mere_adoption() -> None:
     declared = resource(Kind.CONNECTION, "x", {"type": "BIGQUERY"})
     found = live_of(resource(Kind.CONNECTION, "x", {"type": "HTTP"}), owner=None, applied=None)
-    step = only_step(declared, found, wishes=Wishes(adopt=frozenset({declared.key})))
-    assert (step.action, [change.path for change in step.changes]) == (Action.ADOPT, ["type"])
+    assert "--adopt" in only_step(declared, found).blocked_by
+    wishes = Wishes(adopt=frozenset({declared.key}))
+    step = only_step(declared, found, wishes=wishes)
+    assert (step.action, step.blocked_by) == (Action.REPLACE, "")
+    assert step.reason.startswith("on the target already, without an owner; type: changed in specs.yaml:3")
+    assert only_step(declared, found, wishes=replace(wishes, destroy=False)).blocked_by == "--no-destroy was given"
+
+
+def test_adopting_what_no_file_declares_is_wrong_usage_and_names_the_nearest() -> None:
+    with pytest.raises(UsageError, match=r"No file declares Task/w/nightly forecasts") as wrong:
+        plan_for([task()], {}, wishes=Wishes(adopt=frozenset({task(name="nightly forecasts").key})))
+    assert wrong.value.remedy == "Did you mean Task/w/nightly forecast?"
+
+
+def test_adopting_what_is_ours_already_changes_nothing() -> None:
+    wishes = Wishes(adopt=frozenset({workspace().key}))
+    assert plan_for([workspace()], live(live_of(workspace())), wishes=wishes).steps == ()
 
 
 def test_destroy_plans_towards_nothing() -> None:
@@ -167,7 +207,6 @@ def test_an_intent_that_was_carried_out_is_not_repeated() -> None:
         "resources",
         "executor",
         "workspaces",
-        "orchestration",
         "orchestrationSha",
     ],
 )
@@ -184,6 +223,21 @@ def test_a_new_version_of_the_orchestration_runs_again_and_says_why() -> None:
     assert step.reason == "orchestrationSha: the orchestration has a new version"
 
 
+def test_another_name_of_the_same_orchestration_does_not_run_again() -> None:
+    step = only_step(task({**RUN_ONCE, "orchestration": "renamed"}), live_of(task(), intents=done(RUN_ONCE)))
+    assert (step.action, step.intent, step.changes[0].path) == (Action.UPDATE, "", "orchestration")
+
+
+def test_where_no_sha_is_known_another_name_is_another_order() -> None:
+    assert intent_of({"orchestration": "a"}) != intent_of({"orchestration": "b"})
+
+
+def test_an_order_that_a_target_writes_otherwise_is_the_same_order() -> None:
+    ours = {**RUN_ONCE, "timeout": 60, "retries": {"limit": 2, "backoff": 90}, "resources": {"memory": 512 * 1024**2}}
+    theirs = {"timeout": "1m0s", "retries": {"limit": "2", "backoff": "1m30s"}, "resources": {"memory": "512Mi"}}
+    assert intent_of({**RUN_ONCE, **theirs}) == intent_of(ours)
+
+
 def test_keeping_more_records_does_not_run_again() -> None:
     step = only_step(task({**RUN_ONCE, "history": {"succeeded": 1}}), live_of(task(), intents=done(RUN_ONCE)))
     assert (step.action, step.intent) == (Action.UPDATE, "")
@@ -195,7 +249,7 @@ def test_labels_and_description_do_not_run_again() -> None:
 
 
 def test_a_field_that_is_empty_or_null_is_no_other_order() -> None:
-    nothings: tuple[Any, ...] = (None, {})
+    nothings: tuple[Any, ...] = (None, {}, [], "")
     for nothing in nothings:
         assert intent_of({**RUN_ONCE, "env": nothing, "resources": nothing}) == intent_of(RUN_ONCE)
     assert intent_of({**RUN_ONCE, "workspaces": ["a", "b"]}) == intent_of({**RUN_ONCE, "workspaces": ["b", "a"]})

@@ -1,12 +1,14 @@
-"""What differs, and whose change it is; the list of phantom drifts as far as core decides it."""
+"""What differs, and whose change it is."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from specrunner.core.diff import SECRET, Difference, FieldChange, changes, differences, secret_changes
+from specrunner.core.errors import Place
 from specrunner.core.fields import Action
 from specrunner.core.keys import Kind
 from specrunner.core.resources import LiveObject, Resource
@@ -48,6 +50,11 @@ def test_mappings_are_compared_field_by_field_and_lists_whole() -> None:
         ([1], (1,)),
         ([{"a": None}], [{}]),
         ([{"a": 1}], [{"a": 1, "b": None}]),
+        ({}, []),
+        ({"a": []}, {}),
+        ({"a": ""}, {}),
+        ({"a": {"b": ""}}, {"a": []}),
+        ([{"a": ""}], [{}]),
     ],
 )
 def test_these_are_the_same(one: Any, other: Any) -> None:
@@ -66,9 +73,6 @@ def test_these_are_the_same(one: Any, other: Any) -> None:
         ([{}], [{"a": 1}]),
         ("1", 1),
         ({}, 1),
-        ({}, []),
-        ({"a": []}, {}),
-        ({"a": ""}, {}),
         ({"a": False}, {}),
         ({"a": 0}, {}),
         ([], [None]),
@@ -85,15 +89,7 @@ def test_an_object_as_declared_has_no_changes() -> None:
         assert changes(one, live_of(one)) == ()
 
 
-# Phantom drift: what looks different and is not.
-
-
-def test_a_default_that_the_server_fills_in_is_no_drift() -> None:
-    assert found(CONNECTION, {**CONNECTION, "timeout": 30, "tls": {"verify": True}}, CONNECTION) == ()
-
-
-def test_another_order_of_an_unordered_list_is_no_drift() -> None:
-    assert found(CONNECTION, {**CONNECTION, "workspaces": ["b", "a"]}, CONNECTION) == ()
+# What looks different and is not; the list of the design is in test_core_phantom_drift.
 
 
 def test_an_empty_mapping_and_an_absent_one_are_the_same() -> None:
@@ -143,6 +139,20 @@ def test_what_you_changed_names_your_file() -> None:
     declared = connection(details={"host": "y", "port": 80})
     (change,) = changes(declared, live_of(connection()))
     assert change == FieldChange("details.host", Action.UPDATE, "changed in specs.yaml:3", "x", "y")
+
+
+def test_what_you_changed_names_the_place_of_the_field_where_it_is_known() -> None:
+    asked = []
+
+    def locate(path: tuple[str, ...]) -> Place:
+        asked.append(path)
+        return Place("tasks.yaml", 12, 3)
+
+    declared = replace(connection(details={"host": "y", "port": 80}), locate=locate)
+    (change,) = changes(declared, live_of(connection()))
+    assert change.reason == "changed in tasks.yaml:12:3"
+    assert changes(declared, live_of(declared)) == ()
+    assert asked == [("details", "host")]
 
 
 def test_what_somebody_else_changed_is_drift_and_shows_the_live_value() -> None:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
 from specrunner.core import order
 from specrunner.core.errors import SpecrunnerError
+from specrunner.core.fields import Action
 from specrunner.core.keys import Key, Kind
 from specrunner.core.plan import Plan, Step
 from specrunner.core.resources import Live, Resource, references_of
@@ -195,3 +197,48 @@ def test_nothing_is_looked_at_once_per_pair(monkeypatch: pytest.MonkeyPatch) -> 
     models = [resource(Kind.MODEL, f"m{number}", MODEL) for number in range(200)]
     steps([], live(*map(live_of, [*models, workspace()])))
     assert calls == 201
+
+
+def test_a_delete_that_is_carried_out_by_replacing_follows_references_as_a_change_does() -> None:
+    old = resource(Kind.CONNECTION, "inputs", {"type": "FTP", "workspaces": []})
+    found = steps([INPUTS, workspace()], live(live_of(old)))
+    assert found["Connection/inputs"].action is Action.REPLACE
+    assert keys(*found["Connection/inputs"].depends_on) == ["Workspace/w"]
+
+
+def many(runs: int, others: int) -> list[Resource]:
+    first, second = (
+        task(name="first"),
+        resource(Kind.MODEL, "after the first", MODEL, depends_on=[task(name="first").key]),
+    )
+    last = [task(name=f"t{number}", depends_on=[second.key]) for number in range(runs)]
+    everywhere = [resource(Kind.CONNECTION, f"c{n}", {"type": "A", "workspaces": ["w", "v"]}) for n in range(others)]
+    elsewhere = [replace(one, key=replace(one.key, workspace="v")) for one in (task(name="v1"), task(name="v2"))]
+    return [first, second, *last, *everywhere, *elsewhere, CODE]
+
+
+@pytest.mark.parametrize("runs", [2, 60])
+def test_every_run_comes_after_all_that_its_code_may_name_however_many_there_are(runs: int) -> None:
+    declared = many(runs, 30)
+    found = steps(declared)
+    before: dict[Key, set[Key]] = {}
+    for step in found.values():
+        direct = {*step.depends_on, *step.after}
+        before[step.key] = direct.union(*(before[key] for key in direct))
+    connections = {one.key for one in declared if one.key.kind is Kind.CONNECTION}
+    assert all(connections <= before[step.key] for step in found.values() if step.intent)
+    assert sum(len(step.after) for step in found.values()) < 400
+
+
+def test_the_edges_between_many_runs_and_many_steps_grow_as_the_steps_do() -> None:
+    edges = [sum(len(step.after) for step in steps(many(size, size)).values()) for size in (100, 200, 400)]
+    assert edges[2] < 5 * edges[0]
+
+
+def test_some_steps_of_a_plan_keep_their_order_and_lose_what_led_elsewhere() -> None:
+    declared = many(60, 30)
+    plan = plan_for(declared, {})
+    some = [step for number, step in enumerate(plan.steps) if number % 3]
+    again = order.reordered(some, {one.key: one for one in declared})
+    assert {step.key for step in again} == {step.key for step in some}
+    respects_its_edges(replace(plan, steps=again))

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from specrunner.core.errors import Diagnostic
 from specrunner.core.fields import Action
 from specrunner.core.keys import Key, Kind
 from specrunner.core.lifecycle import RunState
@@ -74,3 +76,30 @@ def test_a_run_lasted_from_its_start_to_its_end() -> None:
     ended = RunView("id", TASK, RunState.SUCCESS, THEN, started=THEN, ended=THEN + timedelta(seconds=1.5))
     assert (ended.seconds, ended.succeeded) == (1.5, True)
     assert run(RunState.RUNNING).seconds is None
+
+
+def test_an_apply_that_did_nothing_because_its_plan_was_stale_says_so_by_its_code() -> None:
+    def with_stale(*others: StepOutcome) -> Outcome:
+        step = Step(TASK, Action.RUN, "")
+        return replace(outcome([]), steps=(StepOutcome(step, FAILED, stale=True), *others))
+
+    step = Step(TASK, Action.RUN, "")
+    assert with_stale().exit_code == 4
+    assert with_stale(StepOutcome(step, SKIPPED, because=TASK), StepOutcome(step, BLOCKED)).exit_code == 4
+    assert with_stale(StepOutcome(step, DONE)).exit_code == 5
+    assert with_stale(StepOutcome(step, FAILED)).exit_code == 1
+    assert replace(with_stale(), problems=(Diagnostic("the lease was lost"),)).exit_code == 1
+
+
+def test_a_problem_outside_of_the_steps_is_a_failure() -> None:
+    problems = (Diagnostic("the lease was lost"),)
+    assert replace(outcome([]), problems=problems).exit_code == 1
+    assert replace(outcome([SKIPPED]), problems=problems).exit_code == 1
+    assert replace(outcome([DONE, SKIPPED]), problems=problems).exit_code == 5
+    assert replace(outcome([DONE], interrupted=True), problems=problems).exit_code == 130
+
+
+def test_what_is_left_is_what_no_other_step_held_back() -> None:
+    step = Step(TASK, Action.RUN, "")
+    left, held = StepOutcome(step, SKIPPED), StepOutcome(step, SKIPPED, because=TASK)
+    assert replace(outcome([]), steps=(left, held, StepOutcome(step, DONE))).left == (left,)

@@ -9,12 +9,23 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from specrunner.core.decide import Wishes
-from specrunner.core.diff import SECRET, FieldChange
-from specrunner.core.errors import Place, SpecrunnerError
+from specrunner.core.diff import FieldChange
+from specrunner.core.errors import SpecrunnerError
 from specrunner.core.fields import Action
 from specrunner.core.keys import Key, Kind
-from specrunner.core.plan import VERSION, Notice, Plan, Step, from_json, to_json, with_steps
-from specrunner.core.resources import intent_of
+from specrunner.core.plan import (
+    VERSION,
+    Edit,
+    FileChange,
+    Fires,
+    Notice,
+    Plan,
+    Step,
+    from_json,
+    to_json,
+    with_steps,
+)
+from specrunner.core.resources import Presence, intent_of
 from tests.unit.core_samples import (
     MODEL,
     PIPELINE,
@@ -58,9 +69,19 @@ def varied_plan() -> Plan:
         live_of(resource(Kind.CONNECTION, "free", {"type": "B"}), owner=None, applied=None),
         live_of(failed, intents={intent_of(RUN_ONCE): "failure"}),
         live_of(task(SCHEDULED, name="gone"), protect=True),
+        live_of(resource(Kind.MODEL, "removed", MODEL), presence=Presence.MISSING),
+        live_of(resource(Kind.MODEL, "old name", MODEL)),
     )
-    plan = plan_for(declared, found, {secret.key: {"detailsFrom": "f2"}})
-    return replace(plan, commit="4b825dc", target={"server": "${vars.url}"})
+    renamed = resource(Kind.MODEL, "new name", MODEL, renamed_from=Key(Kind.MODEL, "w", "old name"))
+    plan = plan_for([*declared, renamed], found, {secret.key: {"detailsFrom": "f2"}})
+    previewed = replace(
+        plan.steps[-1],
+        used_by=(secret.key, pipeline.key),
+        fires=Fires(("2026-07-01T02:00:00Z",), ()),
+        files=(FileChange("main.py", Edit.CHANGED, ("-a", "+b")), FileChange("a.bin", Edit.ADDED)),
+    )
+    steps = (*plan.steps[:-1], previewed)
+    return replace(plan, steps=steps, commit="4b825dc", target={"server": "${vars.url}"}, restores=(failed.key,))
 
 
 def test_the_varied_plan_uses_every_field_that_there_is() -> None:
@@ -89,12 +110,15 @@ def test_the_same_plan_is_always_the_same_json() -> None:
 def test_the_schema_is_valid_and_describes_every_field_and_closes_every_object() -> None:
     Draft202012Validator.check_schema(SCHEMA)
     assert SCHEMA["$id"] == "https://specrunner.dev/schemas/v1/plan.schema.json"
-    for shape in (SCHEMA, *(SCHEMA["$defs"][name] for name in ("step", "change", "notice"))):
+    for shape in (SCHEMA, *(part for part in SCHEMA["$defs"].values() if part.get("type") == "object")):
         assert shape["additionalProperties"] is False
         assert all(part.get("description") for part in shape["properties"].values())
 
 
-@pytest.mark.parametrize(("shape", "record"), [("step", Step), ("change", FieldChange), ("notice", Notice)])
+@pytest.mark.parametrize(
+    ("shape", "record"),
+    [("step", Step), ("change", FieldChange), ("notice", Notice), ("fires", Fires), ("file", FileChange)],
+)
 def test_the_schema_knows_exactly_the_fields_of_the_records(shape: str, record: type[Any]) -> None:
     assert set(SCHEMA["$defs"][shape]["properties"]) == {field.name for field in fields(record)}
     assert set(SCHEMA["properties"]) == {field.name for field in fields(Plan)} | {"hash"}
@@ -120,7 +144,9 @@ def test_real_plans_fit_the_schema() -> None:
 def places_of(data: Any) -> list[dict[str, Any]]:
     """Every object of the plan's JSON whose fields are fixed."""
     changed = [change for step in data["steps"] for change in step.get("changes", ())]
-    return [data, *data["steps"], *changed, *data["notices"]]
+    fires = [step["fires"] for step in data["steps"] if "fires" in step]
+    files = [file for step in data["steps"] for file in step.get("files", ())]
+    return [data, *data["steps"], *changed, *data["notices"], *fires, *files]
 
 
 PLACES = range(len(places_of(to_json(varied_plan()))))
@@ -165,8 +191,12 @@ def test_a_required_field_that_is_missing_is_refused_in_words(place: int) -> Non
         "notices",
         "version",
         "text",
+        "restores",
+        "before",
+        "after",
+        "edit",
     ):
-        if name in places_of(data)[place]:
+        if name in places_of(data)[place] and (name != "after" or "before" in places_of(data)[place]):
             lacking = json.loads(json.dumps(data))
             del places_of(lacking)[place][name]
             assert not VALIDATOR.is_valid(lacking)
@@ -206,106 +236,30 @@ def test_a_plan_that_was_tampered_with_is_refused(change: dict[str, Any]) -> Non
         from_json(data)
 
 
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        ({"depends_on": ["Task/w/nowhere"]}, "Workspace/w waits for Task/w/nowhere, which is no step before it."),
+        ({"after": ["Task/w/nightly forecast"]}, "Workspace/w waits for Task/w/nightly forecast, which is no step"),
+        ({"depends_on": ["Workspace/w"]}, "Workspace/w waits for Workspace/w"),
+    ],
+)
+def test_a_plan_whose_steps_wait_for_no_earlier_step_is_refused(step: dict[str, Any], words: str) -> None:
+    data = to_json(plan_for([workspace(), task(), CODE], {}))
+    data["steps"][0] |= step
+    with pytest.raises(SpecrunnerError, match="in no order that can be carried out") as refused:
+        from_json(data)
+    assert refused.value.detail.startswith(words)
+
+
+def test_a_plan_with_a_step_twice_is_refused() -> None:
+    plan = plan_for([workspace()], {})
+    with pytest.raises(SpecrunnerError) as refused:
+        from_json(to_json(with_steps(plan, plan.steps * 2)))
+    assert refused.value.detail == "Workspace/w is there twice."
+
+
 def test_a_step_that_was_taken_out_is_noticed() -> None:
     data = to_json(varied_plan())
     with pytest.raises(SpecrunnerError, match="changed after it was written"):
         from_json({**data, "steps": data["steps"][1:]})
-
-
-# What is approved.
-
-CHANGE = FieldChange("type", Action.UPDATE, "changed in a.yaml:1", "HTTP", "BIGQUERY")
-SECRET_CHANGE = FieldChange("detailsFrom", Action.UPDATE, "its value changed", SECRET, SECRET)
-STEP = Step(Key(Kind.CONNECTION, "", "inputs"), Action.UPDATE, "type: changed", (CHANGE,), live="f" * 64)
-OTHER = Step(Key(Kind.WORKSPACE, "", "w"), Action.CREATE, "new", declared="d" * 64)
-PLAN = Plan("forecasting", "staging", "local", (OTHER, STEP))
-
-
-def with_step(**fields: Any) -> Plan:
-    return with_steps(PLAN, [OTHER, replace(STEP, **fields)])
-
-
-@pytest.mark.parametrize(
-    "same",
-    [
-        replace(PLAN, commit="abc"),
-        replace(PLAN, unchanged=7),
-        replace(PLAN, notices=(Notice(STEP.key, "text"),)),
-        with_steps(PLAN, [STEP, OTHER]),
-        with_step(reason="for another reason"),
-        with_step(live="e" * 64),
-        with_step(depends_on=(OTHER.key,), after=(OTHER.key,)),
-        with_step(changes=(replace(CHANGE, reason="moved", live="x", drift=True),)),
-        with_step(changes=(CHANGE, SECRET_CHANGE)),
-    ],
-    ids=["commit", "unchanged", "notices", "order", "reason", "live", "edges", "reason of a change", "secret value"],
-)
-def test_the_hash_leaves_out(same: Plan) -> None:
-    assert same.hash == PLAN.hash
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        replace(PLAN, environment="prod"),
-        replace(PLAN, target={"server": "x"}),
-        with_steps(PLAN, [STEP]),
-        with_step(action=Action.DELETE),
-        with_step(key=Key(Kind.CONNECTION, "", "other")),
-        with_step(blocked_by="a rule"),
-        with_step(intent="1" * 64),
-        with_step(changes=()),
-        with_step(changes=(replace(CHANGE, path="types"),)),
-        with_step(changes=(replace(CHANGE, old="FTP"),)),
-        with_step(changes=(replace(CHANGE, new="FTP"),)),
-        with_steps(PLAN, [replace(OTHER, declared="e" * 64), STEP]),
-    ],
-    ids=[
-        "environment",
-        "target",
-        "fewer steps",
-        "action",
-        "key",
-        "blocked",
-        "intent",
-        "fewer changes",
-        "path",
-        "old",
-        "new",
-        "what is created",
-    ],
-)
-def test_the_hash_covers(other: Plan) -> None:
-    assert other.hash != PLAN.hash
-
-
-def test_the_order_of_changes_does_not_matter() -> None:
-    more = replace(CHANGE, path="details.host")
-    assert with_step(changes=(CHANGE, more)).hash == with_step(changes=(more, CHANGE)).hash
-
-
-def test_a_step_caused_by_the_value_of_a_secret_alone_is_left_out() -> None:
-    assert with_step(changes=(SECRET_CHANGE,)).hash == with_steps(PLAN, [OTHER]).hash
-
-
-def test_a_step_that_runs_or_adopts_is_never_left_out() -> None:
-    for step in ({"intent": "1" * 64, "action": Action.RUN}, {"action": Action.ADOPT}):
-        assert with_step(changes=(SECRET_CHANGE,), **step).hash != with_steps(PLAN, [OTHER]).hash
-
-
-def test_what_is_created_is_part_of_what_is_approved_and_its_place_is_not() -> None:
-    def created(spec: dict[str, Any], line: int = 1, **more: Any) -> str:
-        declared = resource(Kind.CONNECTION, "inputs", spec, **more)
-        return plan_for([replace(declared, place=Place("a.yaml", line))], {}).hash
-
-    plain = created({"type": "HTTP", "workspaces": ["a", "b"]})
-    assert created({"type": "HTTP", "workspaces": ["b", "a"]}, line=9) == plain
-    assert created({"type": "FTP", "workspaces": ["a", "b"]}) != plain
-    assert created({"type": "HTTP", "workspaces": ["a", "b"]}, labels={"team": "x"}) != plain
-
-
-def test_blocked_steps_are_no_work_and_are_not_counted() -> None:
-    plan = with_steps(PLAN, [OTHER, replace(STEP, blocked_by="a rule")])
-    assert (plan.work, [step.key for step in plan.blocked]) == ((OTHER,), [STEP.key])
-    assert plan.counts() == {Action.CREATE: 1}
-    assert list(PLAN.counts().items()) == [(Action.UPDATE, 1), (Action.CREATE, 1)]

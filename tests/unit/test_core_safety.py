@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from specrunner.core.diff import FieldChange
@@ -7,8 +9,9 @@ from specrunner.core.errors import Refused
 from specrunner.core.fields import Action
 from specrunner.core.keys import Key, Kind
 from specrunner.core.plan import Step
-from specrunner.core.resources import Safety
-from specrunner.core.safety import SMALLEST_BRAKED, brake
+from specrunner.core.resources import Presence, Safety
+from specrunner.core.safety import SMALLEST_BRAKED, brake, braked, counted
+from tests.unit.core_samples import MODEL, OWNER, SOMEBODY, live, live_of, resource
 
 CHANGE = (FieldChange("type", Action.UPDATE, "changed"),)
 
@@ -23,6 +26,7 @@ def steps(action: Action, count: int, changed: bool = True, blocked: str = "") -
     ("action", "count", "limit"),
     [
         (Action.DELETE, 42, "maxDeletePercent"),
+        (Action.REPLACE, 42, "maxDeletePercent"),
         (Action.UPDATE, 51, "maxUpdatePercent"),
         (Action.REDEPLOY, 51, "maxUpdatePercent"),
         (Action.RUN, 51, "maxUpdatePercent"),
@@ -64,3 +68,35 @@ def test_a_run_of_a_task_that_stays_as_it_is_is_no_change() -> None:
 
 def test_what_is_blocked_anyway_is_not_counted() -> None:
     brake(steps(Action.DELETE, 100, blocked="it is protected"), 100, Safety())
+
+
+def test_what_is_gone_already_is_not_deleted_any_more() -> None:
+    brake([replace(step, gone=True) for step in steps(Action.DELETE, 100)], 100, Safety())
+
+
+def test_what_is_replaced_counts_as_deleted_and_not_as_changed_too() -> None:
+    both = [*steps(Action.REPLACE, 20), *steps(Action.DELETE, 10), *steps(Action.UPDATE, 40)]
+    assert braked(both, 100, Safety()) == ()
+    (words,) = braked([*both, *steps(Action.DELETE, 1)], 100, Safety())
+    assert "delete 31.00%" in words.summary
+
+
+def test_the_brake_s_words_can_be_had_without_pulling_it_all_of_them() -> None:
+    found = braked([*steps(Action.DELETE, 60), *steps(Action.UPDATE, 60)], 100, Safety())
+    assert [words.summary.split()[2] for words in found] == ["delete", "change"]
+    with pytest.raises(Refused) as refused:
+        brake(steps(Action.DELETE, 60), 100, Safety())
+    assert refused.value.diagnostics == found[:1]
+
+
+def test_the_live_objects_of_a_project_are_those_of_its_owner_that_are_there() -> None:
+    names = [resource(Kind.MODEL, f"m{number}", MODEL) for number in range(6)]
+    found = [
+        live_of(names[0]),
+        live_of(names[1], owner=SOMEBODY),
+        live_of(names[2], owner=None),
+        live_of(names[3], presence=Presence.MISSING),
+        live_of(names[4], presence=Presence.LEAVING),
+        live_of(names[5], presence=Presence.RECORDED),
+    ]
+    assert counted(live(*found), OWNER) == 2

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -181,3 +182,70 @@ def test_a_read_does_not_wait_for_a_writer(path: Path) -> None:
             assert reader.execute(sa.select(tables.facts)).all() == []
         Database(path).close()  # nor does another process's opening
     opened.close()
+
+
+def names(opened: Database) -> set[str]:
+    with opened.read() as connection:
+        return set(connection.execute(sa.select(tables.facts.c.name)).scalars())
+
+
+def add(opened: Database, name: str) -> None:
+    with opened.write() as connection:
+        connection.execute(sa.insert(tables.facts).values(name=name, value=""))
+
+
+def test_what_a_thread_does_in_a_transaction_is_done_as_a_whole(path: Path) -> None:
+    opened = Database(path)
+    with pytest.raises(ZeroDivisionError), opened.transaction():
+        add(opened, "one")
+        assert names(opened) == {"one"}  # it sees what it has written itself
+        raise ZeroDivisionError
+    assert names(opened) == set()
+    with opened.transaction():
+        add(opened, "one")
+        with opened.transaction():
+            add(opened, "two")
+    assert names(opened) == {"one", "two"}
+    opened.close()
+
+
+def test_other_threads_see_a_transaction_when_it_has_ended(path: Path) -> None:
+    opened, seen = Database(path), []
+    with opened.transaction():
+        add(opened, "one")
+        other = threading.Thread(target=lambda: seen.append(names(opened)))
+        other.start()
+        other.join()
+    assert seen == [set()] and names(opened) == {"one"}
+    opened.close()
+
+
+def test_a_snapshot_stays_as_it_was(path: Path) -> None:
+    opened, other = Database(path), Database(path)
+    with opened.snapshot():
+        assert names(opened) == set()
+        add(other, "one")
+        assert names(opened) == set()
+        with pytest.raises(AssertionError, match="snapshot"):
+            add(opened, "two")
+    assert names(opened) == {"one"}
+    opened.close()
+    other.close()
+
+
+def test_a_state_of_the_first_release_remembers_whose_objects_it_holds(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    engine = sa.create_engine(f"sqlite:///{path}")
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        columns = "(key, project, environment, applied, secrets, labels, description, protect, updated_at)"
+        for key, environment in (("Workspace/a", "prod"), ("Workspace/b", "prod"), ("Workspace/c", "test")):
+            row = f"('{key}', 'shop', '{environment}', '{{}}', '{{}}', '{{}}', '', 0, '')"
+            connection.execute(sa.text(f"insert into ownership {columns} values {row}".replace(":", "\\:")))
+    engine.dispose()
+    Database(path).close()
+    found = query(path, "select name from facts order by name")
+    assert found == [("remembered:shop/prod",), ("remembered:shop/test",)]

@@ -23,6 +23,11 @@ _T = tables.orchestrations
 _NEWEST = (_T.c.created_at.desc(), _T.c.id.desc())
 
 
+_SELECT = sa.select(_T).order_by(*_NEWEST)
+_BY_ID = _SELECT.where(_T.c.id == sa.bindparam("this"))
+_NAMED = _SELECT.where(_T.c.workspace_id == sa.bindparam("in_workspace"), _T.c.name == sa.bindparam("this"))
+
+
 def _silent(_line: str) -> None:
     """Nobody waits for these words."""
 
@@ -36,31 +41,37 @@ class Orchestrations:
 
     def all(self, workspace_id: int | None = None) -> list[Orchestration]:
         """Every version of every orchestration, or those of a workspace, newest first."""
-        condition = sa.true() if workspace_id is None else _T.c.workspace_id == workspace_id
-        return self._select(condition)
+        return self._select(_SELECT if workspace_id is None else _SELECT.where(_T.c.workspace_id == workspace_id))
 
     def get(self, orchestration_id: str) -> Orchestration:
         """One version by its id. Raises NotFound."""
-        found = self._select(_T.c.id == orchestration_id)
+        found = self._select(_BY_ID, {"this": orchestration_id})
         if not found:
             raise NotFound(f"There is no orchestration {orchestration_id!r}.")
         return found[0]
 
+    def named(self, workspace_id: int, name: str) -> list[Orchestration]:
+        """Every version under a name, newest first."""
+        return self._select(_NAMED, {"in_workspace": workspace_id, "this": name})
+
     def newest(self, workspace_id: int, name: str) -> Orchestration | None:
         """The newest version under a name, whatever its state."""
-        found = self._named(workspace_id, name)
+        found = self.named(workspace_id, name)
         return found[0] if found else None
 
     def ready(self, workspace_id: int, name: str, sha: str) -> Orchestration:
         """The version with these bytes, ready to run. Raises NotFound."""
-        for version in self._named(workspace_id, name):
+        for version in self.named(workspace_id, name):
             if version.sha == sha and version.status is OrchestrationState.READY:
                 return version
         raise NotFound(f"The orchestration {name!r} has no version {sha[:6]}... that is ready to run.")
 
     def upload(self, workspace_id: int, name: str, file_name: str, data: bytes) -> Orchestration:
         """Take in a zip; the newest version if it has these bytes already, else a new one, pending packaging."""
-        sha = self._context.artifacts.put(data)
+        return self.add(workspace_id, name, file_name, self._context.artifacts.put(data))
+
+    def add(self, workspace_id: int, name: str, file_name: str, sha: str) -> Orchestration:
+        """As `upload`, of bytes that are in the store already."""
         now = self._context.now()
         row = {
             "id": new_id(),
@@ -77,7 +88,7 @@ class Orchestrations:
             "updated_at": now,
         }
         with self._context.database.write() as connection:
-            newest = connection.execute(sa.select(_T).where(_named(workspace_id, name)).order_by(*_NEWEST)).first()
+            newest = connection.execute(_NAMED, {"in_workspace": workspace_id, "this": name}).first()
             if newest is not None and newest.sha == sha and newest.status != OrchestrationState.ERROR:
                 return _record(newest)
             inserted = connection.execute(sa.insert(_T).values(row).returning(_T)).one()
@@ -141,9 +152,6 @@ class Orchestrations:
         with self._context.database.write() as connection:
             connection.execute(sa.delete(_T).where(superseded, ~named, ~active))
 
-    def _named(self, workspace_id: int, name: str) -> list[Orchestration]:
-        return self._select(_named(workspace_id, name))
-
     def _move(self, version: Orchestration, state: OrchestrationState, **values: str) -> Orchestration:
         moved(ORCHESTRATION_TRANSITIONS, version.status, state)
         change = {"status": state, "updated_at": self._context.now(), **values}
@@ -152,13 +160,9 @@ class Orchestrations:
             self._context.event(connection, f"orchestration:{version.id}", state)
         return self.get(version.id)
 
-    def _select(self, condition: sa.ColumnElement[bool]) -> list[Orchestration]:
+    def _select(self, query: sa.Select[Any], values: dict[str, Any] | None = None) -> list[Orchestration]:
         with self._context.database.read() as connection:
-            return [_record(row) for row in connection.execute(sa.select(_T).where(condition).order_by(*_NEWEST))]
-
-
-def _named(workspace_id: int, name: str) -> sa.ColumnElement[bool]:
-    return (_T.c.workspace_id == workspace_id) & (_T.c.name == name)
+            return [_record(row) for row in connection.execute(query, values)]
 
 
 def _record(row: Any) -> Orchestration:

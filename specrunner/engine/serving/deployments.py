@@ -30,6 +30,10 @@ def run_holder(run_id: str) -> str:
     return f"run:{run_id}"
 
 
+_SELECT = sa.select(_D, _P.c.name).join(_P, _P.c.id == _D.c.pipeline_id).order_by(_D.c.id)
+_OF_PIPELINE = _SELECT.where(_D.c.pipeline_id == sa.bindparam("this"))
+
+
 class Deployments:
     """The service for deployments; it keeps the rows, `planes` keeps what is loaded."""
 
@@ -40,12 +44,22 @@ class Deployments:
         """Every deployment, held or not."""
         return self._select(sa.true())
 
+    def in_force(self, versions: list[int]) -> set[int]:
+        """Those of these versions of pipelines that a held deployment has in force."""
+        held = sa.select(_D.c.version_id).join(_H).where(_H.c.given_back.is_(False), _D.c.version_id.in_(versions))
+        with self._context.database.read() as connection:
+            return set(connection.execute(held).scalars()) if versions else set()
+
     def get(self, deployment_id: int) -> Deployment:
         """The deployment of that id. Raises NotFound."""
         return self._one(_D.c.id == deployment_id, deployment_id)
 
     def of_pipeline(self, pipeline_id: int) -> Deployment | None:
         """The deployment of a pipeline, or None where it was never deployed."""
+        # Most pipelines have none: that is found out by one statement.
+        with self._context.database.read() as connection:
+            if connection.execute(_OF_PIPELINE, {"this": pipeline_id}).first() is None:
+                return None
         found = self._select(_D.c.pipeline_id == pipeline_id)
         return found[0] if found else None
 
@@ -104,12 +118,13 @@ class Deployments:
         return found[0]
 
     def _select(self, condition: sa.ColumnElement[bool]) -> list[Deployment]:
-        query = sa.select(_D, _P.c.name).join(_P, _P.c.id == _D.c.pipeline_id).where(condition).order_by(_D.c.id)
         with self._context.database.read() as connection:
-            rows = connection.execute(query).all()
-            theirs = _H.c.deployment_id.in_([row.id for row in rows])
-            holds = connection.execute(sa.select(_H).where(theirs).order_by(_H.c.holder)).all()
-        return [_record(row, [hold for hold in holds if hold.deployment_id == row.id]) for row in rows]
+            rows = connection.execute(_SELECT.where(condition)).all()
+            theirs = sa.select(_H).join(_D).where(condition).order_by(_H.c.holder)
+            holds: dict[int, list[Any]] = {}
+            for hold in connection.execute(theirs) if rows else ():
+                holds.setdefault(hold.deployment_id, []).append(hold)
+        return [_record(row, holds.get(row.id, [])) for row in rows]
 
 
 def _holding(deployment_id: int, holder: str) -> sa.Delete:

@@ -6,6 +6,7 @@ A definition is as the platform API writes it: `{"id": name, "steps": [{"ModelIn
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,9 +17,30 @@ from specrunner.core.values import JsonObject, digest, parse_iso
 from specrunner.engine.context import Context, new_id
 from specrunner.engine.records import Pipeline, PipelineVersion
 from specrunner.engine.store import tables
+from specrunner.engine.store.columns import decoded, text_of
 
 _P = tables.pipelines
 _V = tables.pipeline_versions
+
+
+_PIPELINES: sa.Select[Any] = sa.select(*(text_of(c) if c is _P.c.settings else c for c in _P.c))
+_VERSIONS: sa.Select[Any] = sa.select(*(text_of(c) if c is _V.c.definition else c for c in _V.c))
+_Queries = tuple[sa.Select[Any], sa.Select[Any]]
+
+
+def _those(condition: sa.ColumnElement[bool]) -> _Queries:
+    """The queries for pipelines and for their versions, each newest first."""
+    versions = _VERSIONS.join(_P, _P.c.id == _V.c.pipeline_id).where(condition).order_by(_V.c.id.desc())
+    return _PIPELINES.where(condition).order_by(_P.c.id.desc()), versions
+
+
+_HERE = (_P.c.workspace_id == sa.bindparam("in_workspace")) & (_P.c.name == sa.bindparam("this"))
+_NAMED = _those(_HERE)
+_WITH_ID = _those(_P.c.id == sa.bindparam("this"))
+_ID = sa.select(_P.c.id).where(_HERE)
+_INSERT = sa.insert(_P).returning(_P.c.id)
+_UPDATE = sa.update(_P).where(_P.c.id == sa.bindparam("this"))
+_ADD = sa.insert(_V).returning(_V)
 
 
 class Pipelines:
@@ -29,16 +51,15 @@ class Pipelines:
 
     def all(self, workspace_id: int | None = None) -> list[Pipeline]:
         """All pipelines, or those of a workspace, newest first."""
-        condition = sa.true() if workspace_id is None else _P.c.workspace_id == workspace_id
-        return self._select(condition)
+        return self._select(*_those(sa.true() if workspace_id is None else _P.c.workspace_id == workspace_id))
 
     def named(self, workspace_id: int, name: str) -> Pipeline:
         """The pipeline of that name. Raises NotFound."""
-        return self._one((_P.c.workspace_id == workspace_id) & (_P.c.name == name), name)
+        return self._one(_NAMED, name, {"in_workspace": workspace_id, "this": name})
 
     def get(self, pipeline_id: int) -> Pipeline:
         """The pipeline of that id. Raises NotFound."""
-        return self._one(_P.c.id == pipeline_id, pipeline_id)
+        return self._one(_WITH_ID, pipeline_id, {"this": pipeline_id})
 
     def version(self, version_id: int) -> PipelineVersion:
         """One version by its id. Raises NotFound."""
@@ -60,13 +81,14 @@ class Pipelines:
                 "definition_hash": digest(definition),
                 "created_at": self._context.now(),
             }
-            return _version_record(connection.execute(sa.insert(_V).values(row).returning(_V)).one())
+            added = connection.execute(_ADD, row).one()
+        return _version_record(added, added.definition)
 
     def configure(self, workspace_id: int, name: str, settings: JsonObject) -> Pipeline:
         """Make the pipeline if it isn't there, and remember what its spec says beside the steps."""
         with self._context.database.write() as connection:
             pipeline_id = self._ensure(connection, workspace_id, name)
-            connection.execute(sa.update(_P).where(_P.c.id == pipeline_id).values(settings=dict(settings)))
+            connection.execute(_UPDATE, {"this": pipeline_id, "settings": dict(settings)})
         return self.get(pipeline_id)
 
     def delete(self, workspace_id: int, name: str) -> None:
@@ -80,21 +102,23 @@ class Pipelines:
 
     def using(self, workspace_id: int, model: str) -> list[str]:
         """The pipelines of a workspace whose current version has this model as a step."""
-        found = [pipeline for pipeline in self.all(workspace_id) if pipeline.current]
+        # Most pipelines do not mention it at all; those are not read.
+        mention = sa.func.instr(sa.type_coerce(_V.c.definition, sa.String), json.dumps(model)) > 0
+        mentioning = sa.select(_V.c.pipeline_id).join(_P).where(_P.c.workspace_id == workspace_id, mention)
+        found = self._select(*_those(_P.c.id.in_(mentioning)))
         return [p.name for p in found if p.current and model in model_names(p.current.definition)]
 
     def _ensure(self, connection: Connection, workspace_id: int, name: str) -> int:
-        known = sa.select(_P.c.id).where(_P.c.workspace_id == workspace_id, _P.c.name == name)
-        found = connection.execute(known).scalar()
+        found = connection.execute(_ID, {"in_workspace": workspace_id, "this": name}).scalar()
         now = self._context.now()
         if found is not None:
-            connection.execute(sa.update(_P).where(_P.c.id == found).values(updated_at=now))
+            connection.execute(_UPDATE, {"this": found, "updated_at": now})
             return int(found)
         row = {"workspace_id": workspace_id, "name": name, "settings": {}, "created_at": now, "updated_at": now}
-        return int(connection.execute(sa.insert(_P).values(row).returning(_P.c.id)).scalar_one())
+        return int(connection.execute(_INSERT, row).scalar_one())
 
-    def _one(self, condition: sa.ColumnElement[bool], asked: object) -> Pipeline:
-        found = self._select(condition)
+    def _one(self, queries: _Queries, asked: object, values: dict[str, Any]) -> Pipeline:
+        found = self._select(*queries, values)
         if not found:
             raise NotFound(f"There is no pipeline {asked!r}.")
         return found[0]
@@ -105,17 +129,19 @@ class Pipelines:
             row = connection.execute(query).first()
         if row is None:
             raise NotFound(f"There is no pipeline version {asked!r}.")
-        return _version_record(row)
+        return _version_record(row, row.definition)
 
-    def _select(self, condition: sa.ColumnElement[bool]) -> list[Pipeline]:
+    def _select(
+        self, pipelines: sa.Select[Any], theirs: sa.Select[Any], values: dict[str, Any] | None = None
+    ) -> list[Pipeline]:
         with self._context.database.read() as connection:
-            rows = connection.execute(sa.select(_P).where(condition).order_by(_P.c.id.desc())).all()
-            joined: sa.Select[Any] = sa.select(_V).join(_P, _P.c.id == _V.c.pipeline_id)
-            query = joined.where(condition).order_by(_V.c.id.desc())
-            versions: dict[int, list[PipelineVersion]] = {}
-            for row in connection.execute(query):
-                versions.setdefault(row.pipeline_id, []).append(_version_record(row))
-        return [_record(row, tuple(versions.get(row.id, ()))) for row in rows]
+            rows = connection.execute(pipelines, values).all()
+            found = connection.execute(theirs, values).all() if rows else []
+        versions: dict[int, list[PipelineVersion]] = {}
+        for row, definition in zip(found, decoded([row.definition for row in found]), strict=True):
+            versions.setdefault(row.pipeline_id, []).append(_version_record(row, definition))
+        settings = decoded([row.settings for row in rows])
+        return [_record(*parts, tuple(versions.get(parts[0].id, ()))) for parts in zip(rows, settings, strict=True)]
 
 
 def model_names(definition: JsonObject) -> list[str]:
@@ -153,10 +179,10 @@ def _only_model(step: object) -> dict[str, Any] | None:
     return dict(model) if known and isinstance(model, dict) else None
 
 
-def _record(row: Any, versions: tuple[PipelineVersion, ...]) -> Pipeline:
+def _record(row: Any, settings: JsonObject, versions: tuple[PipelineVersion, ...]) -> Pipeline:
     created, updated = parse_iso(row.created_at), parse_iso(row.updated_at)
-    return Pipeline(row.id, row.workspace_id, row.name, row.settings, created, updated, versions)
+    return Pipeline(row.id, row.workspace_id, row.name, settings, created, updated, versions)
 
 
-def _version_record(row: Any) -> PipelineVersion:
-    return PipelineVersion(row.id, row.pipeline_id, row.version, row.definition, parse_iso(row.created_at))
+def _version_record(row: Any, definition: JsonObject) -> PipelineVersion:
+    return PipelineVersion(row.id, row.pipeline_id, row.version, definition, parse_iso(row.created_at))

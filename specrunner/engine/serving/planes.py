@@ -97,9 +97,11 @@ class Planes:
 
     def sweep(self) -> None:
         """Unload every version that no held deployment has in force."""
-        wanted = {found.version_id for found in self.deployments.all() if found.holders}
         with self._lock:
-            gone = [self._loaded.pop(version) for version in list(self._loaded) if version not in wanted]
+            loaded = list(self._loaded)
+        unwanted = set(loaded) - self.deployments.in_force(loaded)
+        with self._lock:
+            gone = [self._loaded.pop(version) for version in unwanted if version in self._loaded]
         for plane in gone:
             plane.close()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,8 +20,9 @@ from sqlalchemy.engine import Connection
 
 from specrunner.core.errors import Conflict, SpecrunnerError
 
-HEAD: Final = "0001"  # the newest revision; a test holds it to the folder of revisions
+HEAD: Final = "0002"  # the newest revision; a test holds it to the folder of revisions
 _BUSY_SECONDS: Final = 30
+_POOL: Final = 16  # connections that are kept: opening one costs as much as several small transactions
 
 
 class Database:
@@ -31,12 +32,15 @@ class Database:
         self._path = path
         # Errors are shown, and what was to be stored may be nobody's business.
         self._engine = sa.create_engine(
-            f"sqlite:///{path}", connect_args={"timeout": _BUSY_SECONDS}, hide_parameters=True
+            f"sqlite:///{path}", connect_args={"timeout": _BUSY_SECONDS}, hide_parameters=True, pool_size=_POOL
         )
         event.listen(self._engine, "connect", _on_connect)
         event.listen(self._engine, "begin", _on_begin)
         self._watcher: sqlite3.Connection | None = None
         self._watching = threading.Lock()
+        # Threads queue here: waiting for SQLite's own lock means sleeping and trying again.
+        self._turn = threading.RLock()
+        self._joined = _Joined()
         try:
             with self._explained():
                 self._upgrade()
@@ -47,14 +51,32 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection that sees one consistent state and writes nothing."""
-        with self._explained(), self._engine.connect().execution_options(specrunner_read=True) as connection:
+        joined = self._joined.connection
+        with self._explained(), nullcontext(joined) if joined is not None else self._reader() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction: committed at the end, rolled back if anything is raised."""
-        with self._explained(), self._engine.begin() as connection:
+        joined = self._joined.connection
+        assert joined is None or not _only_reads(joined), "nothing is written in a snapshot"  # noqa: S101
+        with self._explained(), nullcontext(joined) if joined is not None else self._writer() as connection:
             yield connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Whatever this thread reads and writes meanwhile is one transaction: all of it is committed, or none.
+
+        Others wait for it to write: nothing slow belongs inside.
+        """
+        with self.write() as connection, self._joined.by(connection):
+            yield
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Whatever this thread reads meanwhile is of one and the same state; it writes nothing."""
+        with self.read() as connection, self._joined.by(connection):
+            yield
 
     def checkpoint(self) -> None:
         """Move what was committed from the log into the database and empty the log, as far as readers let us."""
@@ -82,6 +104,14 @@ class Database:
                 self._watcher = None
         self._engine.dispose()
 
+    def _reader(self) -> Connection:
+        return self._engine.connect().execution_options(specrunner_read=True)
+
+    @contextmanager
+    def _writer(self) -> Iterator[Connection]:
+        with self._turn, self._engine.begin() as connection:
+            yield connection
+
     def _upgrade(self) -> None:
         """Bring the tables to HEAD; cheap when they are there already. Alembic is only loaded when needed."""
         if self._revision() == HEAD:
@@ -91,7 +121,7 @@ class Database:
                 self._run_alembic()
 
     def _revision(self) -> str | None:
-        with self._engine.connect().execution_options(specrunner_read=True) as connection:
+        with self._reader() as connection:
             if not sa.inspect(connection).has_table("alembic_version"):
                 return None
             found = connection.execute(sa.text("select version_num from alembic_version")).scalar()
@@ -136,6 +166,20 @@ class Database:
             ) from problem
 
 
+class _Joined(threading.local):
+    """The connection that everything of this thread goes through while it is in a transaction or a snapshot."""
+
+    connection: Connection | None = None
+
+    @contextmanager
+    def by(self, connection: Connection) -> Iterator[None]:
+        before, self.connection = self.connection, connection
+        try:
+            yield
+        finally:
+            self.connection = before
+
+
 def _on_connect(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # transactions begin where `_on_begin` says so, not by sqlite3's guess
     cursor = connection.cursor()
@@ -145,5 +189,8 @@ def _on_connect(connection: Any, _record: Any) -> None:
 
 
 def _on_begin(connection: Connection) -> None:
-    reads = connection.get_execution_options().get("specrunner_read", False)
-    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+    connection.exec_driver_sql("BEGIN" if _only_reads(connection) else "BEGIN IMMEDIATE")
+
+
+def _only_reads(connection: Connection) -> bool:
+    return bool(connection.get_execution_options().get("specrunner_read", False))

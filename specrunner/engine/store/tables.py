@@ -53,6 +53,7 @@ attachments = Table(
     metadata,
     Column("workspace_id", ForeignKey("workspaces.id", ondelete="CASCADE"), primary_key=True),
     Column("connection_id", ForeignKey("connections.id", ondelete="CASCADE"), primary_key=True),
+    Index("ix_attachments_connection", "connection_id"),
 )
 
 models = Table(
@@ -114,6 +115,7 @@ deployments = Table(
     Column("pipeline_id", ForeignKey("pipelines.id", ondelete="CASCADE"), nullable=False, unique=True),
     Column("version_id", ForeignKey("pipeline_versions.id"), nullable=False),
     Column("updated_at", String, nullable=False),
+    Index("ix_deployments_version", "version_id"),
     sqlite_autoincrement=True,
 )
 
@@ -126,6 +128,7 @@ holds = Table(
     Column("since", String, nullable=False),
     # A holder that gave its hold back sees the deployment gone until it deploys again, also if others hold it.
     Column("given_back", sa.Boolean, nullable=False),
+    Index("ix_holds_holder", "holder"),
 )
 
 orchestrations = Table(
@@ -159,6 +162,7 @@ tasks = Table(
     Column("created_at", String, nullable=False),
     Column("updated_at", String, nullable=False),
     UniqueConstraint("workspace_id", "name"),
+    Index("ix_tasks_orchestration", "orchestration_id"),
 )
 
 runs = Table(
@@ -185,8 +189,27 @@ runs = Table(
     Column("started_at", String),
     Column("ended_at", String),
     Index("ix_runs_task", "task_id", "created_at"),
+    Index("ix_runs_key", "task_key", "created_at"),
+    Index("ix_runs_orchestration", "orchestration_id"),
     # The identity of a scheduled run: no crash, restart or clock step makes it twice.
     UniqueConstraint("task_id", "scheduled_at"),
+)
+
+# Who may write now. A lease ends when it is given back, is not renewed in time, or its holder is dead.
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String, primary_key=True),  # `project/environment`, or `*`
+    Column("who", String, nullable=False),
+    Column("host", String, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("since", String, nullable=False),
+    Column("token", String, nullable=False),
+    Column("started", sa.Float, nullable=False),  # of the process, as /proc tells it
+    Column("boot", String, nullable=False),
+    Column("url", String, nullable=False),
+    Column("heartbeat", String, nullable=False),
+    Column("expires", String, nullable=False),
 )
 
 # Append-only history, written in the transaction that changes the row.

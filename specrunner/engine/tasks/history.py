@@ -16,7 +16,13 @@ from specrunner.engine.store import tables
 from specrunner.engine.tasks.tasks import key_of
 
 _T = tables.runs
+_ELSEWHERE = "restored from its record; it ran on another machine, or before this state folder"
 _ENDED = [str(state) for state in RunState if state.ended]
+
+
+_SELECT = sa.select(_T).order_by(_T.c.created_at.desc(), _T.c.id)
+_OF_INTENTS = _SELECT.where(_T.c.intent.is_not(None))
+_OF_INTENTS_OF = _OF_INTENTS.where(_T.c.task_id == sa.bindparam("this"))
 
 
 class History:
@@ -41,10 +47,16 @@ class History:
         """The runs that have not ended."""
         return self._select(_T.c.status.notin_(_ENDED))
 
-    def last_per_intent(self) -> dict[str, dict[str, Run]]:
-        """By task id and intent, the newest run of that intent whose code may have begun, or has yet to."""
+    def last_per_intent(self, task_id: str | None = None) -> dict[str, dict[str, Run]]:
+        """By task id and intent, the newest run of that intent whose code may have begun, or has yet to.
+
+        Of one task, or of all.
+        """
+        query = _OF_INTENTS if task_id is None else _OF_INTENTS_OF
+        with self._context.database.read() as connection:
+            runs = [_record(row) for row in connection.execute(query, {"this": task_id})]
         found: dict[str, dict[str, Run]] = {}
-        for run in reversed(self._select(_T.c.intent.is_not(None))):
+        for run in reversed(runs):
             if run.intent and (run.status is not RunState.LOST or run.code_started):
                 found.setdefault(run.task_id, {})[run.intent] = run
         return found
@@ -66,27 +78,48 @@ class History:
             found = connection.execute(_carrying_out(task.id, intent)).first() if intent is not None else None
             if found is not None:
                 return _record(found)
-            row = {
-                "id": new_id(),
-                "task_id": task.id,
-                "task_key": str(key_of(task)),
-                "workspace_id": task.workspace_id,
-                "orchestration_id": version.id,
-                "sha": version.sha,
-                "environment": version.environment,
-                "intent": intent,
-                "scheduled_at": None,
-                "attempt": 1,
-                "args": dict(args),
-                "status": RunState.PENDING,
-                "reason": "",
-                "detail": "",
-                "code_started": False,
-                "created_at": self._context.now(),
-            }
+            row = self._fresh(task, version, args, intent)
             inserted = connection.execute(sa.insert(_T).values(row).returning(_T)).one()
             self._context.event(connection, f"run:{row['id']}", RunState.PENDING, intent=intent)
         return _record(inserted)
+
+    def add_recorded(self, task: Task, version: Orchestration, intent: str, state: RunState, run_id: str) -> None:
+        """A run of an intent of which only a record tells: it has ended, elsewhere. One that is known is fine.
+
+        Of a run that was under way when it was recorded, nobody knows how it ended.
+        """
+        ended = state if state.ended else RunState.LOST
+        now = self._context.now()
+        recorded = {"status": ended, "detail": _ELSEWHERE, "code_started": True, "created_at": now, "ended_at": now}
+        known = (_T.c.id == run_id) | ((_T.c.task_id == task.id) & (_T.c.intent == intent))
+        with self._context.database.write() as connection:
+            if connection.execute(sa.select(_T.c.id).where(known)).first() is not None:
+                return
+            row = self._fresh(task, version, task.spec.get("args", {}), intent) | recorded
+            row["id"] = run_id or row["id"]
+            row["reason"] = Reason.LOST if ended is RunState.LOST else ""
+            connection.execute(sa.insert(_T).values(row))
+            self._context.event(connection, f"run:{row['id']}", ended, reason="recorded", intent=intent)
+
+    def _fresh(self, task: Task, version: Orchestration, args: JsonObject, intent: str | None) -> dict[str, Any]:
+        return {
+            "id": new_id(),
+            "task_id": task.id,
+            "task_key": str(key_of(task)),
+            "workspace_id": task.workspace_id,
+            "orchestration_id": version.id,
+            "sha": version.sha,
+            "environment": version.environment,
+            "intent": intent,
+            "scheduled_at": None,
+            "attempt": 1,
+            "args": dict(args),
+            "status": RunState.PENDING,
+            "reason": "",
+            "detail": "",
+            "code_started": False,
+            "created_at": self._context.now(),
+        }
 
     def started(self, run: Run) -> Run:
         """Its supervisor was started."""
@@ -118,9 +151,8 @@ class History:
         return _record(row)
 
     def _select(self, condition: sa.ColumnElement[bool]) -> list[Run]:
-        query = sa.select(_T).where(condition).order_by(_T.c.created_at.desc(), _T.c.id)
         with self._context.database.read() as connection:
-            return [_record(row) for row in connection.execute(query)]
+            return [_record(row) for row in connection.execute(_SELECT.where(condition))]
 
 
 def _carrying_out(task_id: str, intent: str) -> sa.Select[Any]:

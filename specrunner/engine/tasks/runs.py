@@ -80,6 +80,19 @@ class Runs:
                 run = self._close(run, found) if found else run
         return run
 
+    def begin(self, run_id: str) -> Run:
+        """Start a run that waits for its start, and give its record without waiting for the end."""
+        run = self.recovered(self.with_.history.get(run_id))
+        return self._start(run) if run.status is RunState.PENDING and run.attempt == 1 else run
+
+    def restore(self, task: Task, intent: str, state: RunState, run_id: str) -> None:
+        """Count an intent as carried out, as a record says; nothing is started. Once is as good as twice."""
+        version = self.with_.orchestrations.get(task.orchestration_id)
+        self.with_.history.add_recorded(task, version, intent, state, run_id)
+        if task.status is TaskState.PENDING:
+            self.with_.tasks.move(task, TaskState.STARTED)
+            self.with_.tasks.move(task, TaskState.COMPLETED)
+
     def recovered(self, run: Run) -> Run:
         """The record as it should be, from what the executor knows of the run's process."""
         folder = self.folder(run)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,9 +16,21 @@ from specrunner.engine.context import Context, new_id
 from specrunner.engine.records import Task
 from specrunner.engine.rekeying import check_in_force
 from specrunner.engine.store import tables
+from specrunner.engine.store.columns import decoded, text_of
 
 _T = tables.tasks
-_SELECT = sa.select(_T, tables.workspaces.c.name.label("workspace")).join(tables.workspaces)
+_W = tables.workspaces
+_PLAIN = (_T.c.id, _T.c.workspace_id, _T.c.name, _T.c.orchestration_id, _T.c.status, _T.c.created_at, _T.c.updated_at)
+_SELECT = sa.select(*_PLAIN, text_of(_T.c.spec), _W.c.name.label("workspace")).join_from(_T, _W)
+
+
+_IN = _T.c.workspace_id == sa.bindparam("in_workspace")
+_STATES = {str(state): state for state in TaskState}
+_HERE = _IN & (_T.c.name == sa.bindparam("this_name"))
+_ID = sa.select(_T.c.id).where(_HERE)
+_NAMED = _SELECT.where(_HERE)
+_INSERT = sa.insert(_T)
+_UPDATE = sa.update(_T).where(_HERE)
 
 
 class Tasks:
@@ -38,7 +50,11 @@ class Tasks:
 
     def named(self, workspace_id: int, name: str) -> Task:
         """The task of that name. Raises NotFound."""
-        return self._one((_T.c.workspace_id == workspace_id) & (_T.c.name == name), name)
+        with self._context.database.read() as connection:
+            row = connection.execute(_NAMED, {"in_workspace": workspace_id, "this_name": name}).first()
+        if row is None:
+            raise NotFound(f"There is no task {name!r}.")
+        return _records([row])[0]
 
     def put(
         self, workspace_id: int, name: str, orchestration_id: str, spec: JsonObject, secret_env: Mapping[str, str]
@@ -55,10 +71,12 @@ class Tasks:
         initial = TaskState.PENDING if is_run_once(spec) else TaskState.STARTED
         with self._context.database.write() as connection:
             check_in_force(connection, self._context.vault)
-            here = (_T.c.workspace_id == workspace_id) & (_T.c.name == name)
-            if not connection.execute(sa.update(_T).where(here).values(values)).rowcount:
+            here = {"in_workspace": workspace_id, "this_name": name}
+            if connection.execute(_ID, here).first() is not None:
+                connection.execute(_UPDATE, here | values)
+            else:
                 row = {"id": new_id(), "workspace_id": workspace_id, "name": name, "status": initial, "created_at": now}
-                connection.execute(sa.insert(_T).values(row | values))
+                connection.execute(_INSERT, row | values)
                 self._context.event(connection, f"task:{row['id']}", initial)
         return self.named(workspace_id, name)
 
@@ -99,7 +117,7 @@ class Tasks:
     def _select(self, condition: sa.ColumnElement[bool]) -> list[Task]:
         query = _SELECT.where(condition).order_by(_T.c.updated_at.desc(), _T.c.name)
         with self._context.database.read() as connection:
-            return [_record(row) for row in connection.execute(query)]
+            return _records(connection.execute(query).all())
 
 
 def key_of(task: Task) -> Key:
@@ -107,15 +125,20 @@ def key_of(task: Task) -> Key:
     return Key(Kind.TASK, task.workspace, task.name)
 
 
-def _record(row: Any) -> Task:
+def _records(rows: Sequence[sa.Row[Any]]) -> list[Task]:
+    specs = decoded([row.spec for row in rows])
+    return [_record(row, spec) for row, spec in zip(rows, specs, strict=True)]
+
+
+def _record(row: sa.Row[Any], spec: JsonObject) -> Task:
     return Task(
         id=row.id,
         workspace_id=row.workspace_id,
         workspace=row.workspace,
         name=row.name,
         orchestration_id=row.orchestration_id,
-        spec=row.spec,
-        status=TaskState(row.status),
+        spec=spec,
+        status=_STATES[row.status],
         created_at=parse_iso(row.created_at),
         updated_at=parse_iso(row.updated_at),
     )

@@ -1,42 +1,80 @@
-"""What the engine holds, in the shape of the specs: one pass over each kind's rows.
+"""What the engine holds, as live objects: all of it by one pass over each kind's rows, or one object by its key.
 
-What the engine cannot know (where a secret comes from) is taken from what was last applied. Others may write at
-the same time: an object in a workspace that was not there yet when we began is left out.
+Everything is read of one state of the store. An ownership record without its object says that somebody else has
+removed it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+import gc
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 
+from specrunner.core.errors import NotFound
 from specrunner.core.keys import Key, Kind
-from specrunner.core.lifecycle import OrchestrationState
-from specrunner.core.resources import LiveObject
-from specrunner.core.values import Json, JsonObject
+from specrunner.core.resources import LiveObject, Presence
 from specrunner.engine.engine import Engine
-from specrunner.engine.records import Orchestration, Ownership, Pipeline
+from specrunner.engine.records import Orchestration, Ownership, Run
+from specrunner.targets.base import Stored
+from specrunner.targets.local import shapes
+from specrunner.targets.local.shapes import Shape
 
-Found = tuple[Key, dict[str, Json], str, str, str]  # key, spec, id, state, detail
-
-
-def read(engine: Engine, kinds: Collection[Kind] = tuple(Kind)) -> dict[Key, LiveObject]:
-    """Every live object of these kinds, by key."""
-    owners = engine.ownership.all()
-    names = {workspace.id: workspace.name for workspace in engine.workspaces.all()}
-    intents = _intents(engine) if Kind.TASK in kinds else {}
-    readers: Mapping[Kind, Callable[[], Iterator[Found]]] = {
-        Kind.WORKSPACE: lambda: _workspaces(engine),
-        Kind.CONNECTION: lambda: _connections(engine, owners),
-        Kind.MODEL: lambda: _models(engine, names),
-        Kind.PIPELINE: lambda: _pipelines(engine, names),
-        Kind.ORCHESTRATION: lambda: _orchestrations(engine, names),
-        Kind.TASK: lambda: _tasks(engine),
-    }
-    found = [entry for kind in kinds for entry in readers[kind]()]
-    return {entry[0]: _object(entry, owners.get(entry[0]), intents.get(entry[2], {})) for entry in found}
+_Owners = Mapping[Key, Ownership]
 
 
-def _object(entry: Found, record: Ownership | None, intents: Mapping[str, str]) -> LiveObject:
-    key, spec, identity, state, detail = entry
+def read(engine: Engine) -> dict[Key, LiveObject]:
+    """Every live object, and those that are missing, by key."""
+    with _uncollected(), engine.snapshot():
+        owners = engine.ownership.all()
+        names = {workspace.id: workspace.name for workspace in engine.workspaces.all()}
+        found = {key: _object(key, shape, owners.get(key)) for key, shape in _shapes(engine, names, owners)}
+    missing = {key: _missing(key, record) for key, record in owners.items() if key not in found}
+    return found | missing
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the garbage collector: what is read makes no cycles, and to look for them took half of the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def read_one(engine: Engine, key: Key) -> LiveObject | None:
+    """One object, as `read` would show it, at the cost of one; None where there is none and never was one."""
+    with engine.snapshot():
+        record = engine.ownership.get(key)
+        shape = None
+        with suppress(NotFound):
+            shape = _ONE[key.kind](engine, key, record)
+    if shape is not None:
+        return _object(key, shape, record)
+    return None if record is None else _missing(key, record)
+
+
+def stored(engine: Engine, key: Key) -> Stored | None:
+    """The bytes of a model or an orchestration as it is in force; None where there are none."""
+    with suppress(NotFound), engine.snapshot():
+        if key.kind is Kind.MODEL:
+            model = engine.models.newest(_workspace_id(engine, key), key.name)
+            return _stored(engine, model.file_name, model.sha)
+        if key.kind is Kind.ORCHESTRATION:
+            version = shapes.in_force(engine, engine.orchestrations.named(_workspace_id(engine, key), key.name))
+            return _stored(engine, version.file_name, version.sha) if version else None
+    return None
+
+
+def _stored(engine: Engine, file_name: str, sha: str) -> Stored | None:
+    data = engine.artifact(sha)
+    return None if data is None else Stored(file_name, data)
+
+
+def _object(key: Key, shape: Shape, record: Ownership | None) -> LiveObject:
+    spec, identity, state, detail, intents = shape
     if record is None:
         return LiveObject(key, spec, identity, state, detail, intents=intents)
     return LiveObject(
@@ -55,88 +93,108 @@ def _object(entry: Found, record: Ownership | None, intents: Mapping[str, str]) 
     )
 
 
-def _intents(engine: Engine) -> dict[str, dict[str, str]]:
-    return {
-        task_id: {intent: str(engine.runs.observed(run)) for intent, run in runs.items()}
-        for task_id, runs in engine.history.last_per_intent().items()
-    }
+def _missing(key: Key, record: Ownership) -> LiveObject:
+    return LiveObject(
+        key=key,
+        spec={},
+        id="",
+        state="missing",
+        owner=record.owner,
+        applied=record.applied,
+        protect=record.protect,
+        labels=record.labels,
+        description=record.description,
+        secrets=record.secrets,
+        presence=Presence.MISSING,
+    )
 
 
-def _workspaces(engine: Engine) -> Iterator[Found]:
-    for found in engine.workspaces.all():
-        yield Key(Kind.WORKSPACE, "", found.name), {}, str(found.id), "ready", ""
+# All of a kind
 
 
-def _connections(engine: Engine, owners: Mapping[Key, Ownership]) -> Iterator[Found]:
+def _shapes(engine: Engine, names: Mapping[int, str], owners: _Owners) -> Iterator[tuple[Key, Shape]]:
+    for identity, name in names.items():
+        yield Key(Kind.WORKSPACE, "", name), Shape({}, str(identity), "ready")
+    yield from _connections(engine, owners)
+    for model in engine.models.all():
+        yield Key(Kind.MODEL, names[model.workspace_id], model.name), shapes.model(engine, model)
+    deployments = {found.pipeline_id: found for found in engine.deployments.all()}
+    for pipeline in engine.pipelines.all():
+        key = Key(Kind.PIPELINE, names[pipeline.workspace_id], pipeline.name)
+        yield key, shapes.pipeline(engine, pipeline, deployments.get(pipeline.id))
+    yield from _orchestrations_and_tasks(engine, names)
+
+
+def _connections(engine: Engine, owners: _Owners) -> Iterator[tuple[Key, Shape]]:
     details = engine.connections.all_open_details()
     for found in engine.connections.all():
-        if found.name not in details:  # made since we began to read
-            continue
         key = Key(Kind.CONNECTION, "", found.name)
-        spec: dict[str, Json] = {"type": found.type, "workspaces": list(found.workspaces)}
-        if details[found.name]:
-            spec["details"] = details[found.name]
-        yield key, {**spec, **_as_applied(owners.get(key), "detailsFrom")}, found.id, "ready", ""
+        yield key, shapes.connection(found, details[found.name], owners.get(key))
 
 
-def _models(engine: Engine, names: Mapping[int, str]) -> Iterator[Found]:
-    for found in engine.models.all():
-        if found.workspace_id not in names:
-            continue
-        key = Key(Kind.MODEL, names[found.workspace_id], found.name)
-        # Bytes that are gone are put back by uploading them once more.
-        sha = found.sha if engine.has_artifact(found.sha) else ""
-        yield key, {**found.config, "sha": sha}, str(found.id), "ready" if sha else "missing", ""
-
-
-def _pipelines(engine: Engine, names: Mapping[int, str]) -> Iterator[Found]:
-    deployments = {found.pipeline_id: found for found in engine.deployments.all()}
-    for found in engine.pipelines.all():
-        if found.workspace_id not in names:
-            continue
-        deployment = deployments.get(found.id)
-        spec = {**found.settings, **_steps(engine, found)}
-        # What the spec declares is its own hold; whether others hold the pipeline too is not its business.
-        if deployment is not None and engine.spec_holder in deployment.holders:
-            spec["deployed"] = True
-        elif "deployed" in spec:
-            spec["deployed"] = False
-        state = "running" if deployment is not None and deployment.holders else "undeployed"
-        yield Key(Kind.PIPELINE, names[found.workspace_id], found.name), spec, str(found.id), state, ""
-
-
-def _steps(engine: Engine, found: Pipeline) -> dict[str, Json]:
-    if found.current is None:
-        return {}
-    models = engine.pipelines.models_of(found.current)
-    return {
-        "steps": [{"model": model["name"]} for model in models],
-        "modelShas": {model["name"]: model.get("sha", "") for model in models},
-    }
-
-
-def _orchestrations(engine: Engine, names: Mapping[int, str]) -> Iterator[Found]:
+def _orchestrations_and_tasks(engine: Engine, names: Mapping[int, str]) -> Iterator[tuple[Key, Shape]]:
     versions: dict[Key, list[Orchestration]] = {}
-    for found in engine.orchestrations.all():
-        if found.workspace_id not in names:
-            continue
-        versions.setdefault(Key(Kind.ORCHESTRATION, names[found.workspace_id], found.name), []).append(found)
+    shas: dict[str, str] = {}
+    for version in engine.orchestrations.all():
+        versions.setdefault(Key(Kind.ORCHESTRATION, names[version.workspace_id], version.name), []).append(version)
+        shas[version.id] = version.sha
     for key, newest_first in versions.items():
-        newest = newest_first[0]
-        ready = (version for version in newest_first if version.status is OrchestrationState.READY)
-        # A version that can't be packaged, or whose bytes are gone, is not in force: the one before it is, or none.
-        usable = next((version for version in ready if engine.has_artifact(version.sha)), None)
-        spec: dict[str, Json] = {"sha": usable.sha} if usable else {}
-        yield key, spec, newest.id, str(newest.status), newest.error
+        yield key, shapes.orchestration(engine, newest_first)
+    runs = engine.history.last_per_intent()
+    for task in engine.tasks.all():
+        intents = _observed(engine, runs.get(task.id, {}))
+        shape = shapes.task(task, shas.get(task.orchestration_id, ""), intents)
+        yield Key(Kind.TASK, task.workspace, task.name), shape
 
 
-def _tasks(engine: Engine) -> Iterator[Found]:
-    shas = {found.id: found.sha for found in engine.orchestrations.all()}
-    for found in engine.tasks.all():
-        key = Key(Kind.TASK, found.workspace, found.name)
-        spec = {**found.spec, "orchestrationSha": shas.get(found.orchestration_id, "")}
-        yield key, spec, found.id, str(found.status), ""
+def _observed(engine: Engine, runs: Mapping[str, Run]) -> dict[str, str]:
+    return {intent: str(engine.runs.observed(run)) for intent, run in runs.items()}
 
 
-def _as_applied(record: Ownership | None, name: str) -> JsonObject:
-    return {name: record.applied[name]} if record is not None and record.applied.get(name) is not None else {}
+# One by its key; each raises NotFound
+
+
+def _one_workspace(engine: Engine, key: Key, _record: Ownership | None) -> Shape:
+    return Shape({}, str(engine.workspaces.named(key.name).id), "ready")
+
+
+def _one_connection(engine: Engine, key: Key, record: Ownership | None) -> Shape:
+    found = engine.connections.named(key.name)
+    return shapes.connection(found, engine.connections.open_details(key.name), record)
+
+
+def _one_model(engine: Engine, key: Key, _record: Ownership | None) -> Shape:
+    return shapes.model(engine, engine.models.newest(_workspace_id(engine, key), key.name))
+
+
+def _one_pipeline(engine: Engine, key: Key, _record: Ownership | None) -> Shape:
+    found = engine.pipelines.named(_workspace_id(engine, key), key.name)
+    return shapes.pipeline(engine, found, engine.deployments.of_pipeline(found.id))
+
+
+def _one_orchestration(engine: Engine, key: Key, _record: Ownership | None) -> Shape:
+    versions = engine.orchestrations.named(_workspace_id(engine, key), key.name)
+    if not versions:
+        raise NotFound(f"There is no orchestration {key.name!r}.")
+    return shapes.orchestration(engine, versions)
+
+
+def _one_task(engine: Engine, key: Key, _record: Ownership | None) -> Shape:
+    found = engine.tasks.named(_workspace_id(engine, key), key.name)
+    runs = engine.history.last_per_intent(found.id).get(found.id, {})
+    sha = engine.orchestrations.get(found.orchestration_id).sha
+    return shapes.task(found, sha, _observed(engine, runs))
+
+
+def _workspace_id(engine: Engine, key: Key) -> int:
+    return engine.workspaces.named(key.workspace).id
+
+
+_ONE: Mapping[Kind, Callable[[Engine, Key, Ownership | None], Shape]] = {
+    Kind.WORKSPACE: _one_workspace,
+    Kind.CONNECTION: _one_connection,
+    Kind.MODEL: _one_model,
+    Kind.PIPELINE: _one_pipeline,
+    Kind.ORCHESTRATION: _one_orchestration,
+    Kind.TASK: _one_task,
+}

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from specrunner.core.diff import changes, secret_changes
-from specrunner.core.errors import Diagnostic, NotFound, StalePlan
+from specrunner.core.errors import Diagnostic, NotFound
 from specrunner.core.keys import Key
+from specrunner.core.leases import Holder, Lease
 from specrunner.core.outcome import RunView
 from specrunner.core.plan import Step
-from specrunner.core.resources import Live, LiveObject, Owner, Resource
+from specrunner.core.recorded import Recorded
+from specrunner.core.resources import Live, Owner, Resource
 from specrunner.core.values import JsonObject, Secret
 from specrunner.engine.engine import Engine
-from specrunner.engine.records import Ownership, Run, Task
-from specrunner.targets.base import Note, PutOrder, silent
-from specrunner.targets.local import capabilities, reading, writing
+from specrunner.engine.records import Run, Task
+from specrunner.targets.base import Note, PutOrder, Stored, silent
+from specrunner.targets.local import capabilities, reading
+from specrunner.targets.local.changing import Change, Restoring, remove
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -51,49 +52,59 @@ class LocalTarget:
 
     def put(self, order: PutOrder, note: Note = silent) -> None:
         """Make one object as declared and remember whose it is."""
-        resource, live = order.resource, self._live(order.step.key)
-        secrets = {path: self.fingerprint(secret) for path, secret in order.secrets.items()}
-        if live is not None and live.owner == order.owner and _is_as_declared(resource, live, secrets):
-            return
-        self._check(order.step, live)
-        with self._claimed(resource.key, order.owner if live is None else None):
-            writing.put(self._engine, order, note)
-        record = Ownership(
-            owner=order.owner,
-            applied=resource.spec,
-            secrets=secrets,
-            labels=resource.labels,
-            description=resource.description,
-            protect=resource.protect,
-        )
-        self._engine.ownership.put(resource.key, record)
-
-    @contextmanager
-    def _claimed(self, key: Key, owner: Owner | None) -> Iterator[None]:
-        """Say whose an object is before it is there, so that one that is left half made belongs to somebody."""
-        if owner is not None:
-            self._engine.ownership.put(key, Ownership(owner, applied={}))
-        try:
-            yield
-        except BaseException:
-            if owner is not None and self._live(key) is None:
-                self._engine.ownership.delete(key)
-            raise
+        Change(self._engine, order).make(note)
 
     def delete(self, step: Step, note: Note = silent) -> None:
         """Remove one object and forget whose it was."""
-        live = self._live(step.key)
-        if live is not None:
-            self._check(step, live)
-            note("removing")
-        writing.delete(self._engine, step.key)
-        self._engine.ownership.delete(step.key)
+        remove(self._engine, step, note)
 
-    def run(self, task: Key, intent: str | None, args: JsonObject | None = None, note: Note = silent) -> RunView:
-        """Run a task to its end."""
+    def restore(self, recorded: Recorded, order: PutOrder, note: Note = silent) -> None:
+        """Make one object as it was recorded; its intents become runs that have ended."""
+        Restoring(self._engine, order, recorded).make(note)
+
+    def remembers(self, owner: Owner) -> bool:
+        """Whether all that was applied for this owner is here."""
+        return self._engine.facts.remembers(owner)
+
+    def remember(self, owner: Owner) -> None:
+        """All of this owner is here from now on."""
+        self._engine.facts.remember(owner)
+
+    def stored(self, key: Key) -> Stored | None:
+        """The bytes of a model or an orchestration as it is in force."""
+        return reading.stored(self._engine, key)
+
+    def leases(self) -> list[Lease]:
+        """Every lease."""
+        return self._engine.leases.all()
+
+    def take_lease(self, name: str, holder: Holder) -> Lease | None:
+        """Take a lease, or give the one that excludes it."""
+        return self._engine.leases.take(name, holder)
+
+    def renew_lease(self, name: str, token: str) -> bool:
+        """Hold a lease for longer; False where it is lost."""
+        return self._engine.leases.renew(name, token)
+
+    def release_lease(self, name: str, token: str | None) -> bool:
+        """Give a lease back, or break it."""
+        return self._engine.leases.release(name, token)
+
+    def run(
+        self,
+        task: Key,
+        intent: str | None,
+        args: JsonObject | None = None,
+        note: Note = silent,
+        *,
+        wait: bool = True,
+    ) -> RunView:
+        """Run a task to its end, or only start it."""
         found = self._task(task)
         run = self._engine.runs.submit(found, intent, args)
         note(f"running, run {run.id[:8]}")
+        if not wait:
+            return self._view(self._engine.runs.begin(run.id))
         ended = self._engine.runs.carry_out(run.id)
         return self._view(ended, self._tail(ended))
 
@@ -134,18 +145,6 @@ class LocalTarget:
         """Close the engine."""
         self._engine.close()
 
-    def _live(self, key: Key) -> LiveObject | None:
-        return reading.read(self._engine, [key.kind]).get(key)
-
-    def _check(self, step: Step, live: LiveObject | None) -> None:
-        """Refuse to write to another object than the one that was planned for."""
-        if (live.fingerprint if live else "") != step.live:
-            raise StalePlan(
-                f"{step.key} is no longer as it was when this was planned.",
-                detail="Somebody else has changed, made or removed it meanwhile." if step.live else "It exists by now.",
-                remedy="Run `specrunner plan` again and look at what it says now.",
-            )
-
     def _task(self, key: Key) -> Task:
         return self._engine.tasks.named(self._engine.workspaces.named(key.workspace).id, key.name)
 
@@ -172,7 +171,3 @@ class LocalTarget:
             environment=run.environment,
             log_tail=tail,
         )
-
-
-def _is_as_declared(resource: Resource, live: LiveObject, secrets: Mapping[str, str]) -> bool:
-    return not changes(resource, live) and not secret_changes(resource, live, secrets)

@@ -1,36 +1,85 @@
-"""Making what is declared, one function per kind. Each may be repeated: what is there already stays."""
+"""Making what is declared, one function per kind. Each may be repeated: what is there already stays.
+
+An object is made in three parts: `prepare` takes its bytes in, `put` writes its rows (quick, for a transaction), and
+`finish` does what takes long and needs the rows: packaging, deploying. Likewise `stop` comes before `delete`, and
+`swept` after it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
-from specrunner.core.errors import BadInput
+from specrunner.core.errors import BadInput, NotFound, StalePlan
 from specrunner.core.keys import Key, Kind
+from specrunner.core.lifecycle import OrchestrationState
 from specrunner.core.resources import Resource
 from specrunner.core.values import Json, JsonObject, Secret, canonical
 from specrunner.engine.engine import Engine
-from specrunner.engine.records import PipelineVersion
+from specrunner.engine.records import Deployment, Orchestration, Pipeline
 from specrunner.targets.base import Note, PutOrder
 
-_Writer = Callable[[Engine, PutOrder, Note], None]
+_Writer = Callable[[Engine, PutOrder], None]
 _Deleter = Callable[[Engine, Key], None]
 
 
-def put(engine: Engine, order: PutOrder, note: Note) -> None:
-    """Make one object as declared."""
-    _WRITERS[order.resource.key.kind](engine, order, note)
+def prepare(engine: Engine, order: PutOrder, note: Note) -> None:
+    """Take in the bytes that go with an object, so that its rows can refer to them. Raises StalePlan for others."""
+    payload = order.resource.payload
+    if payload is not None:
+        note(f"uploading {payload.file_name}")
+        if engine.keep(payload.read()) != payload.sha:
+            raise StalePlan(
+                f"{payload.file_name} of {order.resource.key} has changed since this was planned.",
+                remedy="Run `specrunner plan` again and look at what it says now.",
+            )
+
+
+def put(engine: Engine, order: PutOrder) -> None:
+    """Write the rows of one object as declared."""
+    _WRITERS[order.resource.key.kind](engine, order)
+
+
+def is_unfinished(engine: Engine, resource: Resource) -> bool:
+    """Whether the object, as its rows are now, needs `finish` to be as declared."""
+    if resource.key.kind is Kind.ORCHESTRATION:
+        return _newest_orchestration(engine, resource.key).status is not OrchestrationState.READY
+    if resource.key.kind is Kind.PIPELINE:
+        return bool(resource.spec.get("deployed")) or _held(engine, _pipeline(engine, resource.key).id) is not None
+    return False
+
+
+def finish(engine: Engine, resource: Resource, note: Note) -> None:
+    """Package an orchestration; deploy a pipeline, or give its deployment back."""
+    if resource.key.kind is Kind.ORCHESTRATION:
+        engine.orchestrations.package(_newest_orchestration(engine, resource.key).id, note)
+    elif resource.key.kind is Kind.PIPELINE:
+        _hold(engine, _pipeline(engine, resource.key), bool(resource.spec.get("deployed")), note)
+
+
+def stop(engine: Engine, key: Key) -> None:
+    """Kill what runs of a task, and let nothing of it start any more."""
+    if key.kind is Kind.TASK:
+        with suppress(NotFound):
+            engine.runs.kill_task(engine.tasks.named(engine.workspaces.named(key.workspace).id, key.name))
 
 
 def delete(engine: Engine, key: Key) -> None:
-    """Remove one object; what runs of it is killed first."""
+    """Remove the rows of one object. Raises Conflict where others need it."""
     _DELETERS[key.kind](engine, key)
 
 
-def _put_workspace(engine: Engine, order: PutOrder, _note: Note) -> None:
+def swept(engine: Engine, key: Key) -> None:
+    """Free what a removed object has held in memory."""
+    if key.kind is Kind.PIPELINE:
+        engine.planes.sweep()
+
+
+def _put_workspace(engine: Engine, order: PutOrder) -> None:
     engine.workspaces.ensure(order.resource.key.name)
 
 
-def _put_connection(engine: Engine, order: PutOrder, _note: Note) -> None:
+def _put_connection(engine: Engine, order: PutOrder) -> None:
     spec = order.resource.spec
     secret = _merged_secret(order.resource, order.secrets)
     details = {name: value for name, value in spec.get("details", {}).items() if name not in secret}
@@ -51,37 +100,42 @@ def _merged_secret(resource: Resource, secrets: Mapping[str, Secret]) -> JsonObj
     return value
 
 
-def _put_model(engine: Engine, order: PutOrder, note: Note) -> None:
-    resource = order.resource
-    assert resource.payload is not None, "a model has a file"  # noqa: S101 (the spec layer made sure)
-    note(f"uploading {resource.payload.file_name}")
+def _put_model(engine: Engine, order: PutOrder) -> None:
+    resource, payload = order.resource, order.resource.payload
+    assert payload is not None, "a model has a file"  # noqa: S101 (the spec layer made sure)
     config = {name: value for name, value in resource.spec.items() if name not in {"path", "sha"}}
     workspace = engine.workspaces.named(resource.key.workspace)
-    engine.models.upload(workspace.id, resource.key.name, resource.payload.file_name, resource.payload.read(), config)
+    engine.models.add(workspace.id, resource.key.name, payload.file_name, payload.sha, payload.size, config)
 
 
-def _put_pipeline(engine: Engine, order: PutOrder, note: Note) -> None:
+def _put_pipeline(engine: Engine, order: PutOrder) -> None:
     key, spec = order.resource.key, order.resource.spec
     workspace = engine.workspaces.named(key.workspace)
     settings = {name: value for name, value in spec.items() if name not in {"steps", "modelShas"}}
     definition = _definition(engine, workspace.id, key.name, spec)
-    engine.pipelines.configure(workspace.id, key.name, settings)
-    pipeline = engine.pipelines.named(workspace.id, key.name)
-    version = pipeline.current
+    version = engine.pipelines.configure(workspace.id, key.name, settings).current
     if version is None or canonical(version.definition) != canonical(definition):
-        version = engine.pipelines.add_version(workspace.id, key.name, definition)
-    _hold(engine, pipeline.id, version, bool(spec.get("deployed")), note)
+        engine.pipelines.add_version(workspace.id, key.name, definition)
 
 
-def _hold(engine: Engine, pipeline_id: int, version: PipelineVersion, wanted: bool, note: Note) -> None:
-    if wanted:
+def _hold(engine: Engine, pipeline: Pipeline, wanted: bool, note: Note) -> None:
+    version, deployment = pipeline.current, _held(engine, pipeline.id)
+    if wanted and version is not None:
         note("deploying")
-        engine.planes.deploy(pipeline_id, version.id, engine.spec_holder)
-        return
-    deployment = engine.deployments.of_pipeline(pipeline_id)
-    if deployment is not None and engine.spec_holder in deployment.holders:
+        engine.planes.deploy(pipeline.id, version.id, engine.spec_holder)
+    elif deployment is not None:
         note("undeploying")
         engine.planes.undeploy(deployment.id, engine.spec_holder)
+
+
+def _held(engine: Engine, pipeline_id: int) -> Deployment | None:
+    """The deployment of a pipeline, if specs keep it up."""
+    found = engine.deployments.of_pipeline(pipeline_id)
+    return found if found is not None and engine.spec_holder in found.holders else None
+
+
+def _pipeline(engine: Engine, key: Key) -> Pipeline:
+    return engine.pipelines.named(engine.workspaces.named(key.workspace).id, key.name)
 
 
 def _definition(engine: Engine, workspace_id: int, name: str, spec: JsonObject) -> dict[str, Json]:
@@ -99,17 +153,20 @@ def _definition(engine: Engine, workspace_id: int, name: str, spec: JsonObject) 
     return {"id": name, "steps": steps}
 
 
-def _put_orchestration(engine: Engine, order: PutOrder, note: Note) -> None:
-    resource = order.resource
-    assert resource.payload is not None, "an orchestration has a bundle"  # noqa: S101 (the spec layer made sure)
-    workspace = engine.workspaces.named(resource.key.workspace)
-    payload = resource.payload
-    note(f"uploading {payload.file_name}")
-    version = engine.orchestrations.upload(workspace.id, resource.key.name, payload.file_name, payload.read())
-    engine.orchestrations.package(version.id, note)
+def _put_orchestration(engine: Engine, order: PutOrder) -> None:
+    key, payload = order.resource.key, order.resource.payload
+    assert payload is not None, "an orchestration has a bundle"  # noqa: S101 (the spec layer made sure)
+    engine.orchestrations.add(engine.workspaces.named(key.workspace).id, key.name, payload.file_name, payload.sha)
 
 
-def _put_task(engine: Engine, order: PutOrder, _note: Note) -> None:
+def _newest_orchestration(engine: Engine, key: Key) -> Orchestration:
+    found = engine.orchestrations.newest(engine.workspaces.named(key.workspace).id, key.name)
+    if found is None:
+        raise NotFound(f"There is no {key}.")
+    return found
+
+
+def _put_task(engine: Engine, order: PutOrder) -> None:
     key, spec = order.resource.key, order.resource.spec
     workspace = engine.workspaces.named(key.workspace)
     version = engine.orchestrations.ready(workspace.id, spec["orchestration"], spec["orchestrationSha"])
@@ -134,7 +191,6 @@ def _delete_model(engine: Engine, key: Key) -> None:
 
 def _delete_pipeline(engine: Engine, key: Key) -> None:
     engine.pipelines.delete(engine.workspaces.named(key.workspace).id, key.name)
-    engine.planes.sweep()
 
 
 def _delete_orchestration(engine: Engine, key: Key) -> None:
@@ -142,10 +198,7 @@ def _delete_orchestration(engine: Engine, key: Key) -> None:
 
 
 def _delete_task(engine: Engine, key: Key) -> None:
-    for task in engine.tasks.all(engine.workspaces.named(key.workspace).id):
-        if task.name == key.name:
-            engine.runs.kill_task(task)
-            engine.tasks.delete(task.id)
+    engine.tasks.delete(engine.tasks.named(engine.workspaces.named(key.workspace).id, key.name).id)
 
 
 _WRITERS: Mapping[Kind, _Writer] = {

@@ -1,0 +1,293 @@
+"""plan, and what apply and destroy share with it: how a plan is asked for, made and told."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from specrunner.cli.hidden import Remembered
+from specrunner.cli.offline import offline_option
+from specrunner.cli.options import adopt_option, new_file, no_destroy_option, plaintext_option, selection_options
+from specrunner.cli.recording import commit_of, records_of
+from specrunner.cli.terminal import say, say_json
+from specrunner.cli.wiring import (
+    STATE_FOLDER,
+    directory_option,
+    environment_option,
+    json_option,
+    load_desired,
+    look_at_target,
+)
+from specrunner.core.decide import Wishes
+from specrunner.core.errors import Diagnostic, Severity, SpecrunnerError, UsageError
+from specrunner.core.keys import Key
+from specrunner.core.plan import from_json, to_json
+from specrunner.core.values import iso
+from specrunner.report.diagnostics import diagnostic_lines
+from specrunner.report.lines import Line, counted
+from specrunner.report.text import plan_lines
+
+if TYPE_CHECKING:
+    from specrunner.core.diff import FieldChange
+    from specrunner.core.interrupted import Interrupted
+    from specrunner.core.plan import Plan
+    from specrunner.core.ports import Clock, SecretSource
+    from specrunner.core.resources import Desired, Resource
+    from specrunner.reconcile.planner import Planned
+    from specrunner.spec.revisions import Revisions
+    from specrunner.targets.base import Target
+
+CHANGES = 2  # exit status: something would change, where that was asked
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a plan is wanted for; `select` and `since` narrow it down."""
+
+    root: Path
+    wishes: Wishes
+    select: frozenset[Key] = frozenset()
+    since: str | None = None
+    allow_plaintext: bool = False
+    offline: bool = False
+
+
+@click.command()
+@directory_option
+@environment_option
+@selection_options
+@adopt_option
+@no_destroy_option
+@plaintext_option
+@offline_option
+@click.option("--out", metavar="FILE", help="Save the plan, to be reviewed and given to `apply`.")
+@click.option("--drift", is_flag=True, help="Only what somebody else changed on the target; exit 2 if there is any.")
+@click.option("--detailed-exitcode", "detailed", is_flag=True, help="Exit 2 instead of 0 if anything would change.")
+@click.option("--markdown", is_flag=True, help="Print Markdown for a pull request.")
+@json_option
+def plan(
+    root: Path,
+    environment: str | None,
+    select: frozenset[Key],
+    since: str | None,
+    adopt: frozenset[Key],
+    no_destroy: bool,
+    allow_plaintext: bool,
+    offline: bool,
+    out: str | None,
+    drift: bool,
+    detailed: bool,
+    markdown: bool,
+    as_json: bool,
+) -> int:
+    """Show what apply would change, and why. Changes nothing."""
+    if drift and (out or markdown):
+        raise UsageError(
+            "--drift shows what was found, which is no plan.",
+            remedy="Leave out --out and --markdown, or leave out --drift.",
+        )
+    request = Request(root, Wishes(adopt, destroy=not no_destroy), select, since, allow_plaintext, offline)
+    form = form_of(as_json, markdown)
+    file = new_file(Path(out).resolve(), "--out") if out else None
+    desired = load_desired(root, environment, offline)
+    say(diagnostic_lines(desired.warnings), stderr=True)
+    with history(root) as revisions, look_at_target(root, desired) as target:
+        planned = planned_for(request, desired, target, revisions, previews=not drift)
+    if drift:
+        return _tell_drift(planned, form)
+    say(interrupted_lines(interrupted_apply(root, desired)), stderr=form != "text")
+    tell(planned, form)
+    if file:
+        save(planned.plan, file)
+        say([Line(f"Saved as {out}; `specrunner apply {out}` does this and nothing else.")], stderr=form != "text")
+    return CHANGES if detailed and planned.plan.has_changes else 0
+
+
+def form_of(as_json: bool, markdown: bool) -> str:
+    """How to print. Raises UsageError where two forms are wanted."""
+    if as_json and markdown:
+        raise UsageError("--json and --markdown exclude each other.", remedy="Leave one of them out.")
+    return "json" if as_json else "markdown" if markdown else "text"
+
+
+def history(root: Path) -> Revisions:
+    """The history of the specs, opened when it is asked."""
+    from specrunner.spec.revisions import Revisions
+
+    return Revisions(root)
+
+
+def clock() -> Clock:
+    """The clock of this machine."""
+    from specrunner.engine.clock import SystemClock
+
+    return SystemClock()
+
+
+def secrets_of(request: Request) -> SecretSource:
+    """Where secrets come from; what this process has read of them it will not say."""
+    from specrunner.spec.secrets import FileSecrets
+
+    return Remembered(FileSecrets(request.root, request.allow_plaintext, request.offline))
+
+
+def planned_for(
+    request: Request,
+    desired: Desired,
+    target: Target,
+    revisions: Revisions,
+    source: SecretSource | None = None,
+    *,
+    previews: bool = True,
+) -> Planned:
+    """The plan that is asked for. Raises as `reconcile.planner.plan` and `Revisions.changed_since` do."""
+    from specrunner.reconcile.planner import plan as make_plan
+
+    source = source or secrets_of(request)
+    commit, records = commit_of(request.root, desired), records_of(request.root, desired)
+    keys = _keys(request, desired, revisions)
+    if keys and not request.select >= keys - set(desired.resources):
+        # Of what was removed from the files, a plan of everything tells what is still there to be deleted.
+        whole = make_plan(desired, target, source, request.wishes, commit, recorded=records).plan
+        keys &= {*desired.resources, *request.select, *(step.key for step in whole.steps)}
+    now = clock().now() if previews else None
+    return make_plan(desired, target, source, request.wishes, commit, recorded=records, keys=keys, now=now)
+
+
+def _keys(request: Request, desired: Desired, revisions: Revisions) -> frozenset[Key] | None:
+    """The keys to plan for; None for all of them."""
+    if request.since is None:
+        return request.select or None
+    return request.select | revisions.changed_since(request.since, desired)
+
+
+def at_commit(revisions: Revisions, desired: Desired) -> Callable[[str], Mapping[Key, Resource] | None]:
+    """What was declared at a commit; None where git can't tell."""
+
+    def resources(commit: str) -> Mapping[Key, Resource] | None:
+        try:
+            return revisions.desired_at(commit, desired.owner.environment).resources
+        except SpecrunnerError:
+            return None
+
+    return resources
+
+
+def tell(planned: Planned, form: str) -> None:
+    """Print a plan, and what would stop it from being applied."""
+    if form == "json":
+        say_json(to_json(planned.plan))
+    elif form == "markdown":
+        from specrunner.report.markdown import plan_markdown
+
+        click.echo(plan_markdown(planned.plan))
+    else:
+        say(plan_lines(planned.plan))
+        if planned.plan.steps:
+            say([Line(f"Hash: {planned.plan.hash}", "dim")])
+    say(diagnostic_lines(planned.problems), stderr=True)
+    say(diagnostic_lines(_braked(planned)), stderr=form != "text")
+
+
+def _braked(planned: Planned) -> tuple[Diagnostic, ...]:
+    """The words of the brake, were this applied now."""
+    from specrunner.core.safety import braked, counted
+
+    found = braked(planned.plan.steps, counted(planned.live, planned.desired.owner), planned.desired.safety)
+    return tuple(
+        replace(one, summary=f"apply will refuse this: {one.summary}", severity=Severity.WARNING) for one in found
+    )
+
+
+def save(plan: Plan, file: Path) -> None:
+    """Write a plan file, whole or not at all. Raises SpecrunnerError where it can't be written."""
+    text = json.dumps(to_json(plan), indent=2, ensure_ascii=False)
+    part = None
+    try:
+        descriptor, part = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(f"{text}\n")
+        Path(part).chmod(0o644)
+        Path(part).replace(file)
+    except OSError as problem:
+        if part:
+            Path(part).unlink(missing_ok=True)
+        raise SpecrunnerError(
+            f"The plan can't be saved as {file}: {problem.strerror}.", remedy="Name a file that you may write."
+        ) from problem
+
+
+def read_plan(file: Path) -> Plan:
+    """A plan file. Raises UsageError where there is none, SpecrunnerError for one that can't be used."""
+    try:
+        return from_json(json.loads(file.read_bytes()))
+    except OSError as problem:
+        raise UsageError(
+            f"The plan file {file} can't be read: {problem.strerror}.",
+            remedy="Make it with `specrunner plan --out FILE`.",
+        ) from problem
+    except (ValueError, RecursionError) as problem:
+        raise SpecrunnerError(
+            f"{file} is no plan file.",
+            detail=f"It is no JSON: {problem}.",
+            remedy="Make it anew with `specrunner plan --out FILE`.",
+        ) from problem
+
+
+def interrupted_apply(root: Path, desired: Desired) -> Interrupted | None:
+    """The apply of this environment that was cut off, if one was; a damaged journal is told on stderr."""
+    from specrunner.reconcile.journal import journal_path
+    from specrunner.reconcile.replay import unfinished
+
+    found, warning = unfinished(journal_path(root / STATE_FOLDER, desired.owner.environment))
+    say(diagnostic_lines([warning] if warning else []), stderr=True)
+    return found
+
+
+def interrupted_lines(found: Interrupted | None) -> Iterator[Line]:
+    """What to know of an apply that was cut off, before the next one."""
+    if found is None:
+        return
+    who = f" of {found.who}" if found.who else ""
+    yield Line(f"An apply{who}, begun at {iso(found.started.replace(microsecond=0))}, was cut off.", "warning")
+    keys = [str(step.key) for step in found.under_way]
+    if keys:
+        shown = ", ".join(keys[:5]) + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")
+        yield Line(f"    Under way was {shown}: whether it was done is read off the target.", "warning")
+    yield Line("    What it did stands; `specrunner apply` does the rest, and nothing twice.", "warning")
+    yield Line()
+
+
+def _tell_drift(planned: Planned, form: str) -> int:
+    from specrunner.reconcile.drift import drift_of
+    from specrunner.report.text import drift_lines
+
+    found = drift_of(planned.live, planned.desired.owner)
+    if form == "json":
+        gone = ({"key": str(key), "gone": True} for key in found.missing)
+        say_json({"drift": [*_drift_json(found.changed), *gone]})
+    else:
+        say(drift_lines(found.changed, found.missing))
+    return CHANGES if found else 0
+
+
+def _drift_json(found: Mapping[Key, tuple[FieldChange, ...]]) -> Iterator[dict[str, object]]:
+    for key, changes in found.items():
+        fields = [{"path": change.path, "applied": change.old, "live": change.live} for change in changes]
+        yield {"key": str(key), "changes": fields}
+
+
+def steps_words(plan: Plan) -> str:
+    """What a person is asked about: `3 steps`, with what is brought back first."""
+    steps = counted(len(plan.work), "step")
+    if not plan.restores:
+        return f"Apply {steps}"
+    back = f"Bring back {counted(len(plan.restores), 'recorded object')}"
+    return f"{back} and apply {steps}" if plan.work else back

@@ -1,0 +1,213 @@
+"""Carrying out a plan from the command line: the target ours alone, the question, the journal, the record."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from specrunner.cli.planning import (
+    Request,
+    at_commit,
+    clock,
+    history,
+    interrupted_apply,
+    interrupted_lines,
+    secrets_of,
+    steps_words,
+)
+from specrunner.cli.recording import status_folder, write_status
+from specrunner.cli.terminal import confirmed, interactive, say, say_json
+from specrunner.cli.wiring import STATE_FOLDER, interruptible, open_target, terminable
+from specrunner.core.errors import UsageError
+from specrunner.report.lines import Line, counted
+from specrunner.report.text import outcome_lines, plan_lines
+
+if TYPE_CHECKING:
+    from specrunner.core.interrupted import Interrupted
+    from specrunner.core.leases import Holder
+    from specrunner.core.outcome import Outcome
+    from specrunner.core.plan import Plan
+    from specrunner.core.ports import SecretSource
+    from specrunner.core.resources import Desired
+    from specrunner.reconcile.journal import Journal
+    from specrunner.reconcile.planner import Planned
+    from specrunner.reconcile.restoring import Restore
+    from specrunner.spec.revisions import Revisions
+    from specrunner.targets.base import Target
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How an apply is wanted; times in seconds."""
+
+    yes: bool = False
+    force: bool = False
+    parallelism: int = 8
+    as_json: bool = False
+    wait: bool = True
+    wait_timeout: float | None = None
+    lock_timeout: float = 0
+    expect: str | None = None
+    unlock: str = "specrunner unlock"
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One apply on its way: what is wanted, where, and who does it."""
+
+    root: Path
+    desired: Desired
+    target: Target
+    revisions: Revisions
+    source: SecretSource
+    how: How
+    holder: Holder
+    lost: threading.Event
+    interrupted: Interrupted | None
+
+
+@contextmanager
+def at_work(request: Request, desired: Desired, how: How) -> Iterator[Work]:
+    """The target, opened and ours alone, until all is done. Raises Busy where somebody else has it."""
+    from specrunner.reconcile.lease import held, lease_name, this_process
+
+    holder, lost = this_process(clock(), os.environ), threading.Event()
+    waiting = _Waiting()
+    with (
+        terminable(),
+        history(request.root) as revisions,
+        open_target(request.root, desired) as target,
+        held(
+            target,
+            lease_name(desired.owner),
+            holder,
+            clock(),
+            lost.set,
+            timeout=how.lock_timeout,
+            note=waiting,
+            unlock=how.unlock,
+        ),
+    ):
+        interrupted = interrupted_apply(request.root, desired)
+        source = secrets_of(request)
+        yield Work(request.root, desired, target, revisions, source, how, holder, lost, interrupted)
+
+
+class _Waiting:
+    """Says whom we wait for."""
+
+    def __call__(self, text: str) -> None:
+        say([Line(f"{text[:1].upper()}{text[1:]}.", "dim")], stderr=True)
+
+
+def carry_out(work: Work, planned: Planned) -> int:
+    """Show the plan, ask, do it, record it; the status to exit with. Raises what stands against it."""
+    from specrunner.reconcile import planner
+    from specrunner.reconcile.restoring import prepared
+    from specrunner.report.as_json import outcome_json
+
+    how, plan = work.how, planned.plan
+    say(interrupted_lines(work.interrupted), stderr=how.as_json)
+    if not how.as_json:
+        say(plan_lines(plan))
+    status_folder(work.root, planned.desired)
+    if how.expect is not None:
+        check_hash(plan, how.expect)
+    planner.check(planned, work.target, how.force)
+    restores = prepared(planned, work.source, at_commit(work.revisions, work.desired))
+    begins = bool(plan.work or restores)
+    if begins and not _approved(plan, how):
+        say([Line("Nothing was changed.")], stderr=how.as_json)
+        return 0
+    outcome, written = _executed(work, planned, restores)
+    if how.as_json:
+        say_json(outcome_json(outcome))
+    elif begins:
+        say([Line(), *outcome_lines(outcome)])
+        say(_closing(work.target, written))
+    return outcome.exit_code
+
+
+def check_hash(plan: Plan, expected: str) -> None:
+    """Raises StalePlan for any plan but that of this hash."""
+    from specrunner.core.approval import expect
+
+    expect(plan, expected)
+
+
+def _approved(plan: Plan, how: How) -> bool:
+    if how.yes:
+        return True
+    if not interactive() or how.as_json:
+        raise UsageError(
+            "Nobody is there to ask whether to apply this.",
+            remedy="Say --yes to apply without a question.",
+        )
+    return confirmed(f"\n{steps_words(plan)}?")
+
+
+def _executed(work: Work, planned: Planned, restores: tuple[Restore, ...]) -> tuple[Outcome, Path | None]:
+    """Carry it out between the beginning of its journal and the writing of its record."""
+    journal = _journal(work, planned, bool(restores))
+    try:
+        outcome = _execute(work, planned, restores, journal)
+        written = write_status(work.root, planned.desired, outcome, work.target, work.interrupted, work.holder.who)
+        if journal is not None:
+            journal.remove()
+    finally:
+        if journal is not None:
+            journal.close()
+    return outcome, written
+
+
+def _journal(work: Work, planned: Planned, restoring: bool) -> Journal | None:
+    """The journal, where there is anything to write in it, or one to be taken over."""
+    from specrunner.reconcile.journal import Journal, header_of, journal_path
+
+    if not (planned.plan.work or restoring or work.interrupted):
+        return None
+    path = journal_path(work.root / STATE_FOLDER, work.desired.owner.environment)
+    return Journal.begin(path, header_of(planned.plan, clock(), work.holder.who), work.interrupted)
+
+
+def _execute(work: Work, planned: Planned, restores: tuple[Restore, ...], journal: Journal | None) -> Outcome:
+    from specrunner.cli.progress import Progress
+    from specrunner.reconcile.executor import Execution, Options
+
+    how, steps = work.how, len(planned.plan.work)
+    if steps and not how.as_json:
+        say([Line()])
+    with Progress(stderr=how.as_json, total=steps) as progress:
+        execution = Execution(
+            planned.plan,
+            planned.desired,
+            planned.secrets,
+            work.target,
+            clock(),
+            progress,
+            how.parallelism,
+            restores=restores,
+            journal=journal,
+            options=Options(wait=how.wait, wait_timeout=how.wait_timeout),
+            lost=work.lost,
+        )
+        with interruptible(execution.interrupt):
+            return execution.run()
+
+
+def _closing(target: Target, written: Path | None) -> Iterator[Line]:
+    """What is left to know: what waits for a host, and where the records are."""
+    from specrunner.core.keys import Kind
+    from specrunner.core.resources import is_run_once
+
+    waiting = [found for key, found in target.read().items() if key.kind is Kind.TASK and not is_run_once(found.spec)]
+    if waiting:
+        tasks = counted(len(waiting), "scheduled or service task")
+        yield Line(f"{tasks} stored. This version starts them only by hand: `specrunner run TASK`.", "warning")
+    if written is not None:
+        yield Line(f"Status: {written}")

@@ -1,0 +1,170 @@
+"""Reading status files back: what they say of objects and runs, for a target that has lost its memory.
+
+They are a projection that people may have edited or merged badly, so nothing in them is taken for granted: a file
+that can't be used is a problem with its path, and the others are read all the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import yaml
+
+from specrunner.core.errors import Diagnostic, Place
+from specrunner.core.keys import Key
+from specrunner.core.lifecycle import Reason, RunState
+from specrunner.core.outcome import RunView
+from specrunner.core.ports import StatusRepository
+from specrunner.core.recorded import Recorded, Records
+from specrunner.core.resources import Owner
+from specrunner.core.values import Json, digest, parse_iso
+from specrunner.record.files import API_VERSION, is_object, object_path
+from specrunner.record.names import to_file_name
+
+_LARGEST: Final = 16 * 2**20  # bytes
+_MARGIN: Final = re.compile(r"^(id|status|reason|scheduled|created|started|ended): (.+)$", re.MULTILINE)
+_DIGEST_LINE: Final = re.compile(r"^  ['\"]?([0-9a-f]{64})['\"]?: (.+)$", re.MULTILINE)
+_ENDED: Final = frozenset(str(state) for state in RunState if state.ended)
+_TOP: Final = re.compile(r"^(id|observedCommit|specHash): (.+)$", re.MULTILINE)
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_FAULTS: Final = (ValueError, TypeError, KeyError, AttributeError, RecursionError, yaml.YAMLError)
+
+
+def recorded(repository: StatusRepository, owner: Owner) -> Records:
+    """What the status files of this owner's environment say of objects; other owners' objects are among them."""
+    prefix = f"{to_file_name(owner.environment)}/"
+    objects, problems = [], []
+    for path, data in repository.read(prefix).items():
+        name = path.removeprefix(prefix)
+        if not is_object(name):
+            continue
+        try:
+            objects.append(_recorded(name, data))
+        except _FAULTS as problem:
+            problems.append(_unreadable(path, problem))
+    return Records(tuple(objects), tuple(problems))
+
+
+def run_of(task: Key, data: bytes) -> RunView | None:
+    """The run of a task that this record tells of, without arguments, results and log; None where it can't be read.
+
+    The lines at the margin are all that is looked at, because there may be ten for each of thousands of tasks.
+    """
+    found = {match[1]: match[2].strip("'\"") for match in _MARGIN.finditer(data.decode("utf-8", "replace"))}
+    texts = {name: text for name, text in found.items() if text != "null"}
+    try:
+        return RunView(
+            id=texts["id"],
+            task=task,
+            status=RunState(texts["status"]),
+            created=parse_iso(texts["created"]),
+            reason=Reason(texts["reason"]) if "reason" in texts else None,
+            scheduled=_instant(texts.get("scheduled")),
+            started=_instant(texts.get("started")),
+            ended=_instant(texts.get("ended")),
+        )
+    except (KeyError, ValueError):
+        return None
+
+
+def _recorded(name: str, data: bytes) -> Recorded:
+    found = _loaded(data)
+    if found["apiVersion"] != API_VERSION:
+        raise ValueError(f"it is of version {found['apiVersion']!r}, and {API_VERSION} is expected")
+    key = Key.parse(_text(found["key"]))
+    if found["kind"] != f"{key.kind}Status" or name != object_path(key):
+        raise ValueError(f"it tells of {key}, which belongs elsewhere")
+    applied = _object(found["applied"])
+    if found["specHash"] != digest(applied):
+        raise ValueError("its `specHash` is not that of `applied`: it was edited, or badly merged")
+    project, _, environment = _text(found["owner"]).rpartition("/")
+    return Recorded(
+        key=key,
+        owner=Owner(project, environment),
+        applied=applied,
+        id=_text(found["id"]),
+        commit=_text(found.get("observedCommit", "")),
+        protect=found.get("protect") is True,
+        labels=_texts(found.get("labels", {})),
+        description=_text(found.get("description", "")),
+        intents={intent: str(RunState(state)) for intent, state in _texts(found.get("intents", {})).items()},
+        runs=_texts(found.get("intentRuns", {})),
+    )
+
+
+def _loaded(data: bytes) -> Mapping[str, Json]:
+    if len(data) > _LARGEST:
+        raise ValueError(f"it has {len(data):,} bytes")
+    found = yaml.load(data, Loader=_Loader)  # noqa: S506 (a safe loader, libyaml's where there is one)
+    for count, _ in enumerate(_values(found)):
+        if count > len(data):  # only aliases make more values than there are bytes
+            raise ValueError("its aliases stand for more than it holds")
+    return _object(found)
+
+
+def _values(value: Json) -> Iterator[Json]:
+    pending = [value]
+    while pending:
+        one = pending.pop()
+        yield one
+        if isinstance(one, Mapping):
+            pending += one.values()
+        elif isinstance(one, list):
+            pending += one
+
+
+def _object(value: Json) -> Mapping[str, Json]:
+    if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
+        raise TypeError("it has no mapping where one belongs")
+    return value
+
+
+def _texts(value: Json) -> dict[str, str]:
+    return {name: _text(item) for name, item in _object(value).items()}
+
+
+def _text(value: Json) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"it has {value!r} where a text belongs")
+    return value
+
+
+def _instant(text: str | None) -> datetime | None:
+    return parse_iso(text) if text else None
+
+
+def _unreadable(path: str, problem: Exception) -> Diagnostic:
+    what = f"`{problem.args[0]}` is missing" if isinstance(problem, KeyError) else str(problem).partition("\n")[0]
+    return Diagnostic(
+        f"The status file {path} can't be used: {what}.",
+        detail="The target has lost its memory, and what this file tells of would be made anew, its runs included.",
+        remedy="Put the file back as it was, from git; or delete it if the object is to be made anew.",
+        place=Place(path),
+    )
+
+
+def header_of(data: bytes) -> Mapping[str, str]:
+    """`id`, `observedCommit` and `specHash` of a status file, as far as they are there; quickly."""
+    head = data.partition(b"\napplied:")[0].decode("utf-8", "replace")
+    return {match[1]: match[2].strip("'\"") for match in _TOP.finditer(head)}
+
+
+def intent_runs(data: bytes) -> dict[str, str]:
+    """The id of the last run of each intent, of a task's status file; quickly."""
+    return _digests(data, "intentRuns")
+
+
+def ended_runs(data: bytes) -> frozenset[str]:
+    """The ids of the last runs of a task's intents that had ended when this status file was written; quickly."""
+    states = _digests(data, "intents")
+    return frozenset(run for intent, run in intent_runs(data).items() if states.get(intent) in _ENDED)
+
+
+def _digests(data: bytes, name: str) -> dict[str, str]:
+    """The lines of a mapping of digests to words that stands at the margin."""
+    head = data.partition(b"\napplied:")[0].decode("utf-8", "replace")
+    block = re.search(rf"^{name}:\n((?:  .*\n)+)", f"{head}\n", re.MULTILINE)
+    return {match[1]: match[2].strip("'\"") for match in _DIGEST_LINE.finditer(block[1])} if block else {}

@@ -1,0 +1,83 @@
+"""The engine's rows in the shape of the specs, one function per kind.
+
+What the engine cannot know (where a secret comes from) is taken from what was last applied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from specrunner.core.lifecycle import OrchestrationState
+from specrunner.core.values import Json, JsonObject
+from specrunner.engine.engine import Engine
+from specrunner.engine.records import Connection, Deployment, ModelVersion, Orchestration, Ownership, Pipeline, Task
+
+
+class Shape(NamedTuple):
+    """What is live of one object, without whose it is."""
+
+    spec: JsonObject
+    id: str
+    state: str
+    detail: str = ""
+    intents: Mapping[str, str] = {}  # never written to
+
+
+def connection(found: Connection, details: JsonObject, record: Ownership | None) -> Shape:
+    """A connection; `details` are those that are no secrets."""
+    spec: dict[str, Json] = {"type": found.type, "workspaces": list(found.workspaces)}
+    if details:
+        spec["details"] = details
+    if record is not None and record.applied.get("detailsFrom") is not None:
+        spec["detailsFrom"] = record.applied["detailsFrom"]
+    return Shape(spec, found.id, "ready")
+
+
+def model(engine: Engine, found: ModelVersion) -> Shape:
+    """The newest version of a model."""
+    # Bytes that are gone are put back by uploading them once more.
+    sha = found.sha if engine.has_artifact(found.sha) else ""
+    return Shape({**found.config, "sha": sha}, str(found.id), "ready" if sha else "missing")
+
+
+def pipeline(engine: Engine, found: Pipeline, deployment: Deployment | None) -> Shape:
+    """A pipeline with its deployment."""
+    spec = {**found.settings, **_steps(engine, found)}
+    # What the spec declares is its own hold; whether others hold the pipeline too is not its business.
+    if deployment is not None and engine.spec_holder in deployment.holders:
+        spec["deployed"] = True
+    elif "deployed" in spec:
+        spec["deployed"] = False
+    state = "running" if deployment is not None and deployment.holders else "undeployed"
+    return Shape(spec, str(found.id), state)
+
+
+def _steps(engine: Engine, found: Pipeline) -> dict[str, Json]:
+    if found.current is None:
+        return {}
+    models = engine.pipelines.models_of(found.current)
+    return {
+        "steps": [{"model": model["name"]} for model in models],
+        "modelShas": {model["name"]: model.get("sha", "") for model in models},
+    }
+
+
+def in_force(engine: Engine, newest_first: Sequence[Orchestration]) -> Orchestration | None:
+    """The version that tasks are started with.
+
+    One that can't be packaged, or whose bytes are gone, is not in force: the one before it is, or none.
+    """
+    ready = (version for version in newest_first if version.status is OrchestrationState.READY)
+    return next((version for version in ready if engine.has_artifact(version.sha)), None)
+
+
+def orchestration(engine: Engine, newest_first: Sequence[Orchestration]) -> Shape:
+    """An orchestration, from all its versions."""
+    newest, usable = newest_first[0], in_force(engine, newest_first)
+    return Shape({"sha": usable.sha} if usable else {}, newest.id, str(newest.status), newest.error)
+
+
+def task(found: Task, sha: str, intents: Mapping[str, str]) -> Shape:
+    """A task; `sha` is that of its orchestration's version."""
+    return Shape({**found.spec, "orchestrationSha": sha}, found.id, str(found.status), intents=intents)

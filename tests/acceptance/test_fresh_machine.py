@@ -1,0 +1,73 @@
+"""A target that has lost its memory, as on a CI runner: what is recorded beside the specs stands in for it."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from specrunner.targets.memory import MemoryState
+from tests.acceptance.in_memory import InMemory, memory
+
+__all__ = ["memory"]
+
+GREET, HELLO, ROWS = "Task/lab/greet", "Orchestration/lab/hello", "Connection/rows"
+
+
+@pytest.fixture
+def recorded(memory: InMemory) -> InMemory:
+    """Applied from a clean commit, recorded and committed; then the machine is another one."""
+    memory.repo.document("Connection", "rows", {"type": "HTTP", "details": {"host": "a"}})
+    memory.repo.orchestration("hello", "print('hello')")
+    memory.repo.task("greet", "hello")
+    memory.commit()
+    memory.run("apply", "--yes")
+    memory.commit()
+    return memory
+
+
+def another_machine(memory: InMemory) -> None:
+    memory.state = MemoryState()
+    memory.goes_wrong()
+    shutil.rmtree(memory.repo.root / ".specrunner")
+    (memory.repo.root / ".specrunner").mkdir()
+    (memory.repo.root / ".specrunner" / "state.db").touch()
+
+
+def test_plan_shows_only_what_the_last_commit_changed_and_writes_nothing(recorded: InMemory) -> None:
+    another_machine(recorded)
+    assert recorded.run("plan", "--json").json["steps"] == []
+    recorded.repo.document("Connection", "rows", {"type": "HTTP", "details": {"host": "b"}})
+    plan = recorded.run("plan", "--json").json
+    assert [(step["key"], step["action"]) for step in plan["steps"]] == [(ROWS, "update")]
+    assert set(plan["restores"]) == {"Workspace/lab", ROWS, HELLO, GREET}
+    assert "lost its memory" in recorded.run("plan").out
+    assert recorded.target.writes == []
+
+
+def test_apply_brings_back_what_is_recorded_and_runs_nothing_twice(recorded: InMemory) -> None:
+    another_machine(recorded)
+    said = recorded.run("apply", "--yes").out
+    assert "4 recorded objects were brought back." in said
+    assert set(recorded.live()) == {"Workspace/lab", ROWS, HELLO, GREET}
+    assert "run" not in {call.method for call in recorded.target.writes}
+    assert recorded.run("plan").out.startswith("No changes")
+
+
+def test_what_is_left_out_is_brought_back_from_the_commit_it_was_applied_at(recorded: InMemory) -> None:
+    old = recorded.live_of(HELLO).spec["sha"]
+    recorded.repo.write("orchestrations/hello/main.py", "print('other')")
+    recorded.commit()
+    another_machine(recorded)
+    recorded.run("apply", "--yes", "--select", ROWS)
+    assert recorded.live_of(HELLO).spec["sha"] == old
+    assert recorded.live_of(HELLO).owner == recorded.live_of(ROWS).owner
+
+
+def test_outside_git_what_can_not_be_brought_back_is_told_and_not_guessed(recorded: InMemory) -> None:
+    shutil.rmtree(recorded.repo.root / ".git")
+    recorded.repo.write("orchestrations/hello/main.py", "print('other')")
+    another_machine(recorded)
+    said = recorded.run("apply", "--yes", "--select", ROWS, code=1).said
+    assert HELLO in said
+    assert HELLO not in recorded.live()
