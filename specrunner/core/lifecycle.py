@@ -5,7 +5,7 @@ The words are the engine's own and finer than those of the platform API, which m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import TypeVar
 
@@ -111,3 +111,14 @@ def moved(table: Mapping[_State, frozenset[_State]], old: _State, new: _State) -
     if new not in table[old]:
         raise IllegalTransition(f"{type(old).__name__}: {old} cannot become {new}")
     return new
+
+
+def replayed(table: Mapping[_State, frozenset[_State]], history: Iterable[_State]) -> _State | None:
+    """The state that a history of states ends in, each step of it checked; None for an empty one.
+
+    Raises IllegalTransition at the first step that the table does not have.
+    """
+    state: _State | None = None
+    for new in history:
+        state = new if state is None else moved(table, state, new)
+    return state

@@ -17,6 +17,7 @@ from specrunner.core.lifecycle import (
     RunState,
     TaskState,
     moved,
+    replayed,
 )
 
 # Written down a second time, from the design: an edge that appears or goes must be meant.
@@ -90,3 +91,14 @@ def test_a_killed_task_and_a_ready_version_stay_what_they_are() -> None:
 def test_every_failure_and_skip_of_the_design_has_a_reason() -> None:
     words = "exit signal oom timeout killed env_failed lost skipped_overlap skipped_deadline skipped_suspended"
     assert [str(reason) for reason in Reason] == words.split()
+
+
+def test_a_history_is_replayed_to_its_last_state() -> None:
+    history = [RunState.PENDING, RunState.RUNNING, RunState.PENDING, RunState.RUNNING, RunState.SUCCESS]
+    assert replayed(RUN_TRANSITIONS, history) is RunState.SUCCESS
+    assert replayed(RUN_TRANSITIONS, []) is None
+
+
+def test_a_history_with_a_step_that_is_not_legal_is_refused() -> None:
+    with pytest.raises(IllegalTransition, match="success cannot become failure"):
+        replayed(RUN_TRANSITIONS, [RunState.PENDING, RunState.RUNNING, RunState.SUCCESS, RunState.FAILURE])
