@@ -2,9 +2,9 @@
 
 `<root>/.specrunner/cache/specs.jsonl` holds a header, then one line per file: the sha256 of the file's bytes, a
 checksum of the line, and as JSON the file's documents, each with its value and with what it became when it was
-fitted to its schema. The header names the reader: the code of this package, its schemas and its parsers; another
-reader ignores all of it. A file is remembered only where reading it alone found nothing wrong and no variable
-stands in it, so what is remembered depends on its bytes and the reader, on nothing else.
+fitted to its schema and completed. The header names the reader: the code of this package, its schemas and its
+parsers; another reader ignores all of it. A file is remembered only where reading it alone found nothing wrong and
+no variable stands in it, so what is remembered depends on its bytes and the reader, on nothing else.
 
 The cache is never trusted further than that, and never an error. A line that fails its checksum is as good as
 absent; the file is replaced in one step, so that writers who race each other cost one of them its work and nobody
@@ -35,21 +35,21 @@ OFF: Final = "SPECRUNNER_NO_CACHE"  # the environment variable that switches the
 MAX_CACHE_BYTES: Final = 256 * 2**20
 
 _FILE: Final = f"{STATE}/cache/specs.jsonl"
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _KEY: Final = 64  # hexadecimal digits of a sha256
 _CHECK: Final = 32  # hexadecimal digits of a line's checksum
 
 
 class Remembered(NamedTuple):
-    """One document of a file: the `number`-th from 0, starting at `line`; `fit` is `value` as its schema wants it.
+    """One document of a file: the `number`-th from 0, starting at `line`; `whole` is `value` as its schema wants it.
 
-    `fit` is None where that depends on more than the file.
+    `whole` has its defaults filled in, and numbers for durations and sizes.
     """
 
     number: int
     line: int
     value: Json
-    fit: Json
+    whole: Json
 
 
 class SpecCache:
@@ -78,9 +78,8 @@ class SpecCache:
 
     def put(self, key: bytes, documents: Iterable[Remembered]) -> None:
         """Remember the documents of a file; what JSON can't give back exactly is not remembered."""
-        rows = [[*one[:3], True if one.fit is one.value else one.fit] for one in documents]
         try:
-            text = json.dumps(rows, separators=(",", ":"), allow_nan=False).encode()
+            text = json.dumps(list(documents), separators=(",", ":"), allow_nan=False).encode()
         except (ValueError, RecursionError):
             return
         self._used[key] = key + _check(key, text) + text
@@ -101,10 +100,10 @@ def key_of(data: bytes) -> bytes:
     return hashlib.sha256(data).hexdigest().encode()
 
 
-def _remembered(number: int, line: int, value: Json, fit: Json) -> Remembered:
-    if type(number) is not int or type(line) is not int or not isinstance(value, dict):
+def _remembered(number: int, line: int, value: Json, whole: Json) -> Remembered:
+    if type(number) is not int or type(line) is not int or not isinstance(value, dict) or not isinstance(whole, dict):
         raise TypeError("this is no document")
-    return Remembered(number, line, value, value if fit is True else fit)
+    return Remembered(number, line, value, whole)
 
 
 def _check(key: bytes, text: bytes) -> bytes:

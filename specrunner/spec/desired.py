@@ -25,6 +25,7 @@ from specrunner.spec.project import Project, read_project
 from specrunner.spec.references import cycles, duplicates, unknown_references
 from specrunner.spec.renames import former_key, wrong_renames
 from specrunner.spec.schema import PROJECT
+from specrunner.spec.sources import Sources
 
 
 def load(
@@ -101,9 +102,9 @@ def _drafts(
     documents = [document for document in reading.documents if document.value.get("kind") != PROJECT]
     manifests, problems = patched(documents, patches.documents, lambda value: identity_of(value, project))
     drafts: list[Draft] = []
-    wrong = 0
+    sources, wrong = Sources(root), 0
     for manifest in manifests:
-        draft = draft_of(manifest, project, root, offline)
+        draft = draft_of(manifest, project, sources, offline)
         drafts.append(draft)
         wrong += bool(draft.findings)
         if wrong == MOST:

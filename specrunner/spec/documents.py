@@ -22,6 +22,7 @@ from specrunner.spec.faults import Fault
 from specrunner.spec.globs import Selection
 from specrunner.spec.loader import MAX_BYTES, MAX_FAULTS, parse
 from specrunner.spec.mistakes import Mistake
+from specrunner.spec.normalise import completed
 from specrunner.spec.positions import Document, SourceFile, line_at
 from specrunner.spec.schema import KINDS, PROJECT
 from specrunner.spec.tree import Entry, content, yaml_files
@@ -223,8 +224,8 @@ def _parsed(found: _Found, data: bytes, cache: SpecCache | None) -> _Found:
     if known is not None:
         found.documents = [Document(file, *one) for one in known]
         found.ours = bool(known)
-    elif not _fresh(found, file).problems and all(document.fit is not None for document in found.documents):
-        cache.put(key, [Remembered(one.index, one.line, one.value, one.fit) for one in found.documents])
+    elif not _fresh(found, file).problems and all(document.whole is not None for document in found.documents):
+        cache.put(key, [Remembered(one.index, one.line, one.value, one.whole) for one in found.documents])
     return found
 
 
@@ -240,10 +241,15 @@ def _fresh(found: _Found, file: SourceFile) -> _Found:
     for index, ((line, value), standing) in enumerate(zip(parsed.documents, standings, strict=True)):
         document = Document(file, index, line, value)
         if standing is _Standing.OURS:
-            found.documents.append(replace(document, fit=fitted(document)) if is_plain else document)
+            found.documents.append(replace(document, whole=_whole(document)) if is_plain else document)
         elif standing is _Standing.FOREIGN and found.ours and len(found.problems) < MAX_FAULTS:
             found.problems.append(_foreign(document))
     return found
+
+
+def _whole(document: Document) -> Json:
+    fit = fitted(document)
+    return None if fit is None else completed(fit, fit["kind"])
 
 
 class _Standing(Enum):

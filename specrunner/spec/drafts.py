@@ -15,13 +15,14 @@ from typing import Any, Final
 from specrunner.core.keys import Key, Kind
 from specrunner.core.resources import Payload
 from specrunner.core.values import MASK, Json, JsonObject
-from specrunner.spec.bundle import BadBundle, file_payload, folder_payload, orchestration_payload
+from specrunner.spec.bundle import BadBundle
 from specrunner.spec.environments import Identity, Manifest
 from specrunner.spec.findings import Finding, Trail, nearest
 from specrunner.spec.mistakes import Mistake
 from specrunner.spec.normalise import completed, full_schedule, plain_arguments
 from specrunner.spec.paths import BadPath, Missing, inside
 from specrunner.spec.project import Project
+from specrunner.spec.sources import Sources
 from specrunner.spec.validate import sound, validated, with_plain_schedule
 from specrunner.spec.variables import is_file_name, substitute
 
@@ -70,22 +71,23 @@ def _kind_of(value: Json) -> Kind | None:
     return _KINDS.get(kind) if isinstance(kind, str) else None
 
 
-def draft_of(manifest: Manifest, project: Project, root: Path, offline: bool = False) -> Draft:
+def draft_of(manifest: Manifest, project: Project, sources: Sources, offline: bool = False) -> Draft:
     """The draft of a document, with every finding that the document alone gives rise to.
 
     `offline`, the file of a secret may be missing.
     """
     draft = Draft(manifest)
-    value = manifest.layers[0].fit if len(manifest.layers) == 1 else None
-    if value is None:
-        value = _judged(manifest, project, draft.findings)
+    whole = manifest.layers[0].whole if len(manifest.layers) == 1 else None
+    value = _judged(manifest, project, draft.findings) if whole is None else whole
     kind = _kind_of(value)
     if kind is None:
         return draft
-    parts = {"metadata": {}, "spec": {}, **sound(value, draft.findings)} if draft.findings else value
-    _fill(draft, kind, completed(parts, kind), project)
-    _STEPS[kind](draft, root)
-    _check_files(draft, root, offline)
+    if whole is None:
+        parts = {"metadata": {}, "spec": {}, **sound(value, draft.findings)} if draft.findings else value
+        whole = completed(parts, kind)
+    _fill(draft, kind, whole, project)
+    _STEPS[kind](draft, sources)
+    _check_files(draft, sources.root, offline)
     return draft
 
 
@@ -165,35 +167,30 @@ def _names(draft: Draft, name: str, kind: Kind, trail: Trail = ()) -> Iterator[M
         yield Mention(("spec", *trail, name, index), Key(kind, "", found))
 
 
-def _workspace(draft: Draft, root: Path) -> None:
+def _workspace(draft: Draft, _sources: Sources) -> None:
     draft.mentions += _names(draft, "connections", Kind.CONNECTION)
 
 
-def _connection(draft: Draft, root: Path) -> None:
+def _connection(draft: Draft, _sources: Sources) -> None:
     draft.mentions += _names(draft, "workspaces", Kind.WORKSPACE)
 
 
-def _model(draft: Draft, root: Path) -> None:
-    def payload(path: Path) -> Payload:
-        return folder_payload(path, root=root) if path.is_dir() else file_payload(path)
-
-    _load_payload(draft, root, "path", payload)
+def _model(draft: Draft, sources: Sources) -> None:
+    _load_payload(draft, "path", sources.model)
 
 
-def _orchestration(draft: Draft, root: Path) -> None:
-    def payload(path: Path) -> Payload:
-        if not path.is_dir() and path.suffix != ".zip":
-            raise BadBundle(["it is neither a folder nor a .zip"])
-        return orchestration_payload(path, draft.spec.get("include", ()), draft.spec.get("exclude", ()), root)
+def _orchestration(draft: Draft, sources: Sources) -> None:
+    def payload(name: str) -> Payload:
+        return sources.orchestration(name, draft.spec.get("include", ()), draft.spec.get("exclude", ()))
 
-    _load_payload(draft, root, "source", payload)
+    _load_payload(draft, "source", payload)
 
 
-def _load_payload(draft: Draft, root: Path, name: str, load: Callable[[Path], Payload]) -> None:
+def _load_payload(draft: Draft, name: str, load: Callable[[str], Payload]) -> None:
     if name not in draft.spec:
         return
     try:
-        draft.payload = load(inside(root, draft.spec[name]))
+        draft.payload = load(draft.spec[name])
         draft.spec["sha"] = draft.payload.sha
     except BadPath as error:
         draft.findings.append(_bad_path(("spec", name), error))
@@ -228,7 +225,7 @@ _BUNDLE_RULES: Mapping[str, tuple[Mistake, str]] = {
 _UNSAFE = (Mistake.UNSAFE_BUNDLE, "Name what does not belong in it under `exclude`, or make the zip anew.")
 
 
-def _pipeline(draft: Draft, root: Path) -> None:
+def _pipeline(draft: Draft, _sources: Sources) -> None:
     if draft.key is None:
         return
     for index, step in enumerate(draft.spec.get("steps", ())):
@@ -250,7 +247,7 @@ def _pipeline(draft: Draft, root: Path) -> None:
             )
 
 
-def _task(draft: Draft, root: Path) -> None:
+def _task(draft: Draft, _sources: Sources) -> None:
     if "schedule" in draft.spec:
         draft.spec["schedule"] = full_schedule(draft.spec["schedule"], draft.findings)
     if "args" in draft.spec:
@@ -277,7 +274,7 @@ def _twice_in_env(spec: JsonObject) -> Iterator[Finding]:
             )
 
 
-_STEPS: Mapping[Kind, Callable[[Draft, Path], None]] = {
+_STEPS: Mapping[Kind, Callable[[Draft, Sources], None]] = {
     Kind.WORKSPACE: _workspace,
     Kind.CONNECTION: _connection,
     Kind.MODEL: _model,

@@ -32,14 +32,15 @@ class SourceFile:
 class Document:
     """One YAML document as written: the `index`-th of its file, starting at `line`.
 
-    `fit` is the value as its schema wants it, or None where that depends on more than the file, or is not known.
+    `whole` is the value as its schema wants it, completed, to be changed by whoever reads it: None where that depends
+    on more than the file, or is not known.
     """
 
     file: SourceFile
     index: int
     line: int
     value: Json
-    fit: Json = None
+    whole: Json = None
 
     @property
     def place(self) -> Place:

@@ -6,6 +6,13 @@ from collections.abc import Mapping
 
 TASK = "apiVersion: specrunner/v1\nkind: Task\nmetadata: {name: large}\nspec:\n  orchestration: remote-inference\n"
 PROJECT_DOCUMENT = "apiVersion: specrunner/v1\nkind: Project\nmetadata: {name: large}\nspec: {}\n---\n"
+ORCHESTRATION = """\
+apiVersion: specrunner/v1
+kind: Orchestration
+metadata: {name: large}
+spec: {source: orchestrations/remote}
+---
+"""
 MANY = 40_000
 LONG = 1_000_000
 
@@ -52,6 +59,7 @@ DOCUMENTS: Mapping[str, str] = {
     "dots in a path": TASK.replace("remote-inference", "../" * 100_000),
     "duplicate keys": f"{TASK}" + "  timeout: 1m\n" * 20_000,
     "the same task again": "---\n".join([TASK] * 2_000),
+    "the same orchestration again": ORCHESTRATION * 2_000,
     "tasks": _many_tasks(3_000),
     "tasks of wrong timeouts": _many_tasks(2_500, "  timeout: soon\n"),
     "tasks of unknown orchestrations": _many_tasks(2_500).replace("remote-inference", "remote-interference"),

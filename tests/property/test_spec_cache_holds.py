@@ -25,9 +25,9 @@ OBJECTS = st.dictionaries(st.text(max_size=5), JSON, max_size=4)
 
 
 @settings(deadline=None)
-@given(values=st.lists(st.tuples(OBJECTS, st.none() | OBJECTS), max_size=4), data=st.binary(max_size=20))
+@given(values=st.lists(st.tuples(OBJECTS, OBJECTS), max_size=4), data=st.binary(max_size=20))
 def test_what_is_put_is_what_is_got(values: list[tuple[Any, Any]], data: bytes) -> None:
-    put = [Remembered(number, number + 1, value, fit) for number, (value, fit) in enumerate(values)]
+    put = [Remembered(number, number + 1, value, whole) for number, (value, whole) in enumerate(values)]
     with tempfile.TemporaryDirectory() as folder:
         cache = SpecCache(Path(folder))
         cache.put(key_of(data), put)
