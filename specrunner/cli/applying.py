@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from specrunner.core.resources import Desired
     from specrunner.reconcile.planner import Planned
 
+_WHY: Final = (
+    "Nothing was removed: destroy reads the specs to know whose objects to remove and where, "
+    "which their project, its environment and its target say."
+)
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -126,7 +130,7 @@ def destroy(
     """Remove everything that this project has on its target, in reverse order."""
     from specrunner.reconcile.planner import plan_destroy
 
-    desired = load_desired(root, environment, offline=True)  # what is removed needs no secret
+    desired = load_desired(root, environment, offline=True, why=_WHY)  # what is removed needs no secret
     how = How(yes, True, parallelism, as_json, lock_timeout=lock_timeout, unlock=_unlock_command(environment))
     with at_work(Request(root, Wishes(), offline=from_fork()), desired, how) as work:
         commit = commit_of(root, desired)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from specrunner.spec.importing import Imported
     from specrunner.targets.base import Target
 
-_FILE = "imported.yaml"
+_FILE: Final = "imported.yaml"
+_WHY: Final = (
+    "Nothing was imported: import reads the specs to know the target, and to leave out what they declare already."
+)
 
 
 @click.command("import")
@@ -37,7 +40,7 @@ def import_(keys: tuple[Key, ...], root: Path, environment: str | None, out: str
     from specrunner.spec.importing import imported
 
     state_of(root)
-    desired = load_desired(root, environment, offline=True)
+    desired = load_desired(root, environment, offline=True, why=_WHY)
     file = _file(root, out) if out else None
     folder = file.parent.relative_to(root).as_posix() if file else "."
     with open_target(root, desired) as target:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import builtins
+import errno
+import gc
 import importlib
 import json
 import keyword
+import os
 import sys
-from typing import Any, Final
+from contextlib import suppress
+from typing import Any, Final, NoReturn
 
 import click
 
@@ -27,15 +32,38 @@ COMMANDS: Final = {
     "import": "importing",
     "unlock": "locking",
     "status": "status",
+    "serve": "serving",
     "run": "runs",
     "runs": "runs",
     "logs": "runs",
+    "next": "tasks",
+    "kill": "tasks",
+    "suspend": "tasks",
+    "resume": "tasks",
+    "backfill": "backfilling",
     "infer": "pipelines",
+    "env": "environments",
+    "doctor": "doctor",
     "secrets": "secrets",
 }
 # Commands that may change what is on the target, be it a lease or the log of inferences. No other does, whatever its
 # options: a test walks all of them.
-WRITES: Final = frozenset({"apply", "destroy", "unlock", "run", "infer", "secrets"})
+WRITES: Final = frozenset(
+    {
+        "apply",
+        "destroy",
+        "unlock",
+        "serve",
+        "run",
+        "kill",
+        "suspend",
+        "resume",
+        "backfill",
+        "infer",
+        "secrets",
+        "env prune",
+    }
+)
 SHORT: Final = {
     "init": "Write a spec repository that works, to begin with.",
     "validate": "Check the spec files and report every problem at once.",
@@ -49,12 +77,24 @@ SHORT: Final = {
     "import": "Write YAML for what is live and no file declares yet.",
     "unlock": "Break the lease of an apply that is dead for certain.",
     "status": "Show what is live.",
+    "serve": "Host what was applied: schedules fire, services are kept alive.",
     "run": "Run a task now and wait for its end.",
     "runs": "List the runs of a task.",
     "logs": "Show the log of a run, or of a task's last run.",
+    "next": "Show when a task runs next.",
+    "kill": "End a run, or every run of a task.",
+    "suspend": "Hold the schedule or the service of a task back.",
+    "resume": "Let a suspended task start by itself again.",
+    "backfill": "Run a task for the instants that its schedule has missed.",
     "infer": "Infer on the rows of a file through a deployed pipeline.",
+    "env": "Look after the environments that runs are started in.",
+    "doctor": "Check what this machine can and cannot do.",
     "secrets": "Change the key that stored secrets are sealed with.",
 }
+
+
+_DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})  # what is wrong is the disk, not specrunner
+_RARELY: Final = (200_000, 50, 1_000)  # thresholds of the garbage collector's generations
 
 
 class LazyGroup(click.Group):
@@ -69,7 +109,8 @@ class LazyGroup(click.Group):
         if name not in COMMANDS:
             return None
         module = importlib.import_module(f"specrunner.cli.{COMMANDS[name]}")
-        command: click.Command = getattr(module, f"{name}_" if keyword.iskeyword(name) else name)
+        taken = keyword.iskeyword(name) or hasattr(builtins, name)
+        command: click.Command = getattr(module, f"{name}_" if taken else name)
         return command
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -92,10 +133,23 @@ def main(context: click.Context, directory: str | None) -> None:
 
 def run(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its status; no error reaches the user as a traceback."""
-    sys.exit(_guarded_status(arguments))
+    # Thousands of resources are a million objects that are all still needed: to look through them for garbage, and to
+    # free them one by one at the end, would take a quarter of the time of a plan.
+    gc.set_threshold(*_RARELY)
+    _leave(guarded_status(arguments))
 
 
-def _guarded_status(arguments: list[str] | None) -> int:
+def _leave(status: int) -> NoReturn:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            with suppress(BrokenPipeError, ValueError):  # whoever read it has gone, or it is closed
+                stream.flush()
+        except OSError:
+            status = status or 1
+    os._exit(status)
+
+
+def guarded_status(arguments: list[str] | None) -> int:
     """The status, also when specrunner itself is at fault: the trace goes to a file, words to the user."""
     try:
         return status_of(arguments)
@@ -130,6 +184,12 @@ def status_of(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has gone: nothing left to say
         return 0
+    except OSError as problem:
+        if problem.errno not in _DISK:
+            raise
+        click.echo(f"error: {problem.filename or 'The output'} can't be written: {problem.strerror}.", err=True)
+        click.echo("    → Make room there, then do it again: what is done already is not done twice.", err=True)
+        return 1
     return result if isinstance(result, int) else 0
 
 

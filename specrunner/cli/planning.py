@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import tempfile
@@ -26,7 +27,7 @@ from specrunner.cli.wiring import (
     look_at_target,
 )
 from specrunner.core.decide import Wishes
-from specrunner.core.errors import Diagnostic, Severity, SpecrunnerError, UsageError
+from specrunner.core.errors import Diagnostic, InvalidSpecs, Severity, SpecrunnerError, UsageError
 from specrunner.core.keys import Key
 from specrunner.core.plan import from_json, to_json
 from specrunner.core.values import iso
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from specrunner.targets.base import Target
 
 CHANGES = 2  # exit status: something would change, where that was asked
+BLOCKED = 3  # likewise: nothing would change, because a rule forbids what is left
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,9 @@ class Request:
 @offline_option
 @click.option("--out", metavar="FILE", help="Save the plan, to be reviewed and given to `apply`.")
 @click.option("--drift", is_flag=True, help="Only what somebody else changed on the target; exit 2 if there is any.")
-@click.option("--detailed-exitcode", "detailed", is_flag=True, help="Exit 2 instead of 0 if anything would change.")
+@click.option(
+    "--detailed-exitcode", "detailed", is_flag=True, help="Exit 2 if anything would change, 3 if all is blocked."
+)
 @click.option("--markdown", is_flag=True, help="Print Markdown for a pull request.")
 @json_option
 def plan(
@@ -102,12 +106,21 @@ def plan(
         planned = planned_for(request, desired, target, revisions, previews=not drift)
     if drift:
         return _tell_drift(planned, form)
+    if planned.problems and form != "text":
+        raise InvalidSpecs(planned.problems)  # whoever reads it there would take it for the whole plan
     say(interrupted_lines(interrupted_apply(root, desired)), stderr=form != "text")
     tell(planned, form)
+    if planned.problems:
+        say([Line("This plan is not whole, and not saved.")] if file else [], stderr=True)
+        return InvalidSpecs.exit_code
     if file:
         save(planned.plan, file)
         say([Line(f"Saved as {out}; `specrunner apply {out}` does this and nothing else.")], stderr=form != "text")
-    return CHANGES if detailed and planned.plan.has_changes else 0
+    return _detailed_code(planned.plan) if detailed else 0
+
+
+def _detailed_code(plan: Plan) -> int:
+    return CHANGES if plan.has_changes else BLOCKED if plan.blocked else 0
 
 
 def form_of(as_json: bool, markdown: bool) -> str:
@@ -157,8 +170,10 @@ def planned_for(
         # Of what was removed from the files, a plan of everything tells what is still there to be deleted.
         whole = make_plan(desired, target, source, request.wishes, commit, recorded=records).plan
         keys &= {*desired.resources, *request.select, *(step.key for step in whole.steps)}
-    now = clock().now() if previews else None
-    return make_plan(desired, target, source, request.wishes, commit, recorded=records, keys=keys, now=now)
+    now, past = clock().now() if previews else None, at_commit(revisions, desired)
+    return make_plan(
+        desired, target, source, request.wishes, commit, recorded=records, keys=keys, now=now, at_commit=past
+    )
 
 
 def _keys(request: Request, desired: Desired, revisions: Revisions) -> frozenset[Key] | None:
@@ -171,10 +186,11 @@ def _keys(request: Request, desired: Desired, revisions: Revisions) -> frozenset
 def at_commit(revisions: Revisions, desired: Desired) -> Callable[[str], Mapping[Key, Resource] | None]:
     """What was declared at a commit; None where git can't tell."""
 
+    @functools.cache
     def resources(commit: str) -> Mapping[Key, Resource] | None:
         try:
             return revisions.desired_at(commit, desired.owner.environment).resources
-        except SpecrunnerError:
+        except (SpecrunnerError, ImportError):  # the library that reads git can't be imported where there is no git
             return None
 
     return resources
@@ -241,12 +257,18 @@ def read_plan(file: Path) -> Plan:
         ) from problem
 
 
-def interrupted_apply(root: Path, desired: Desired) -> Interrupted | None:
-    """The apply of this environment that was cut off, if one was; a damaged journal is told on stderr."""
-    from specrunner.reconcile.journal import journal_path
+def interrupted_apply(root: Path, desired: Desired, *, clear: bool = False) -> Interrupted | None:
+    """The apply of this environment that was cut off, if one was; a damaged journal is told on stderr.
+
+    With `clear`, which is for who holds the lease, it is moved away, so that it is told once.
+    """
+    from specrunner.reconcile.journal import journal_path, set_aside
     from specrunner.reconcile.replay import unfinished
 
-    found, warning = unfinished(journal_path(root / STATE_FOLDER, desired.owner.environment))
+    path = journal_path(root / STATE_FOLDER, desired.owner.environment)
+    found, warning = unfinished(path)
+    if warning is not None and clear and (place := set_aside(path)):
+        warning = replace(warning, remedy=f"There is nothing to do: it was moved to {place.name}, beside it.")
     say(diagnostic_lines([warning] if warning else []), stderr=True)
     return found
 
@@ -256,7 +278,12 @@ def interrupted_lines(found: Interrupted | None) -> Iterator[Line]:
     if found is None:
         return
     who = f" of {found.who}" if found.who else ""
-    yield Line(f"An apply{who}, begun at {iso(found.started.replace(microsecond=0))}, was cut off.", "warning")
+    begun = iso(found.started.replace(microsecond=0))
+    if found.over:
+        yield Line(f"An apply{who}, begun at {begun}, has ended and is not recorded; the next one does so.", "warning")
+        yield Line()
+        return
+    yield Line(f"An apply{who}, begun at {begun}, was cut off.", "warning")
     keys = [str(step.key) for step in found.under_way]
     if keys:
         shown = ", ".join(keys[:5]) + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")

@@ -32,6 +32,16 @@ def status_folder(root: Path, desired: Desired) -> Path | None:
     return folder
 
 
+def check_status(root: Path, desired: Desired) -> None:
+    """Raises SpecrunnerError if status files are wanted, and can't be written."""
+    from specrunner.record.folder import FolderStatus
+    from specrunner.record.names import to_file_name
+
+    folder = status_folder(root, desired)
+    if folder is not None:
+        FolderStatus(folder).check(to_file_name(desired.owner.environment))
+
+
 def status_name(desired: Desired) -> str:
     """The name of the folder as declared."""
     declared = desired.status
@@ -46,7 +56,9 @@ def records_of(root: Path, desired: Desired) -> Callable[[], Records]:
         from specrunner.record.recorded import recorded
 
         folder = status_folder(root, desired)
-        return NO_RECORDS if folder is None else recorded(FolderStatus(folder), desired.owner)
+        if folder is None:
+            return NO_RECORDS
+        return recorded(FolderStatus(folder), desired.owner, folder.relative_to(root).as_posix())
 
     return read
 

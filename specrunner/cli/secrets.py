@@ -37,11 +37,10 @@ def rotate_key(root: Path, key_from_env: str | None) -> None:
     key = _key(key_from_env) if key_from_env else None
     holder = this_process(clock(), os.environ)
     unlock = "specrunner unlock --all"
-    with (
-        open_engine(state_of(root)) as engine,
-        held(LocalTarget(engine), EVERYTHING, holder, clock(), lambda: None, unlock=unlock),
-    ):
-        rotated = engine.rotate_key(key)
+    with open_engine(state_of(root)) as engine:
+        engine.hosting.check_unhosted()
+        with held(LocalTarget(engine), EVERYTHING, holder, clock(), lambda: None, unlock=unlock):
+            rotated = engine.rotate_key(key)
     sealed = f"{counted(rotated.connections, 'connection')} and {counted(rotated.tasks, 'task')}"
     say([Line(f"The key was changed; the secrets of {sealed} are sealed with the new one.", "create")])
     if rotated.in_variable:

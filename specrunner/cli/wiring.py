@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from specrunner.core.errors import NotFound, SpecrunnerError, UsageError
+from specrunner.core.errors import Diagnostic, InvalidSpecs, NotFound, Severity, SpecrunnerError, UsageError
 from specrunner.core.keys import Key, Kind
-from specrunner.core.resources import Desired
+from specrunner.core.resources import Desired, Presence
+from specrunner.core.values import Json
 
 if TYPE_CHECKING:
     from specrunner.engine.engine import Engine
@@ -72,30 +73,37 @@ def read_specs(root: Path, environment: str | None, offline: bool = False) -> De
     return load(root, environment, offline, SystemClock().now(), cached=True)
 
 
-def load_desired(root: Path, environment: str | None, offline: bool = False) -> Desired:
+def load_desired(root: Path, environment: str | None, offline: bool = False, *, why: str = "") -> Desired:
     """What the files declare, for a target of this version; `offline`, files of secrets may be missing.
 
-    Raises InvalidSpecs, SpecrunnerError for a target that this version has not.
+    Raises InvalidSpecs, SpecrunnerError for a target that this version has not. `why` says what the files are needed
+    for, where that does not go without saying: people read it before what is wrong with them.
     """
-    desired = read_specs(root, environment, offline)
-    if _name_of(desired) not in TARGETS:
-        raise SpecrunnerError(
-            "This specrunner applies to the embedded engine only.",
-            detail=f"The project's target is {desired.target!r}.",
-            remedy="Declare `target: local` in specrunner.yaml.",
-        )
+    try:
+        desired = read_specs(root, environment, offline)
+    except InvalidSpecs as problem:
+        raise InvalidSpecs([*_needed(why), *problem.diagnostics]) from problem
+    _name_of(desired.target)
     return desired
+
+
+def _needed(why: str) -> list[Diagnostic]:
+    remedy = "Mend what is told below, or check out a commit whose specs are valid."
+    return [Diagnostic(why, remedy=remedy, severity=Severity.WARNING)] if why else []
 
 
 @contextmanager
 def open_target(root: Path, desired: Desired | None = None, *, must_exist: bool = False) -> Iterator[Target]:
-    """The target of a spec repository, closed at the end: the declared one, or the embedded engine.
+    """The target of a spec repository, closed at the end.
 
-    Raises SpecrunnerError where `must_exist` and nothing was ever applied here.
+    Without `desired` it is the one of the project's default environment, and the embedded engine where the specs
+    can't be read: looking at what is live and at runs must not depend on them. Raises SpecrunnerError for a target that
+    this version has not, and where `must_exist` and nothing was ever applied here.
     """
-    if must_exist:
+    name = _name(root, desired)
+    if must_exist and name == _LOCAL:
         state_of(root)
-    with closing(TARGETS[_name_of(desired)](root / STATE_FOLDER)) as target:
+    with closing(TARGETS[name](root / STATE_FOLDER)) as target:
         yield target
 
 
@@ -108,16 +116,31 @@ def look_at_target(root: Path, desired: Desired | None = None) -> Iterator[Targe
     else:
         with (
             TemporaryDirectory(prefix="specrunner-") as scratch,
-            closing(TARGETS[_name_of(desired)](Path(scratch))) as target,
+            closing(TARGETS[_name(root, desired)](Path(scratch))) as target,
         ):
             yield target
 
 
-def _name_of(desired: Desired | None) -> str:
-    """The name of a target as declared; one that is declared by an address goes by the word for its kind."""
-    if desired is None:
-        return _LOCAL
-    return desired.target if isinstance(desired.target, str) else next(iter(desired.target), "")
+def _name(root: Path, desired: Desired | None) -> str:
+    from specrunner.spec.glance import declared_target
+
+    declared = declared_target(root) if desired is None else desired.target
+    return _LOCAL if declared is None else _name_of(declared)
+
+
+def _name_of(declared: Json) -> str:
+    """The name of a declared target; one that is declared by an address goes by the word for its kind.
+
+    Raises SpecrunnerError for one that this version has not.
+    """
+    name = next((word for word in declared if word in TARGETS), "") if isinstance(declared, dict) else str(declared)
+    if name not in TARGETS:
+        raise SpecrunnerError(
+            "This specrunner applies to the embedded engine only.",
+            detail=f"The project's target is {declared!r}.",
+            remedy="Declare `target: local` in specrunner.yaml.",
+        )
+    return name
 
 
 def _local(folder: Path) -> Target:
@@ -131,11 +154,11 @@ _LOCAL = "local"
 TARGETS: dict[str, Callable[[Path], Target]] = {_LOCAL: _local}
 
 
-def open_engine(folder: Path) -> Engine:
-    """The embedded engine on a state folder; whoever opens it closes it."""
+def open_engine(folder: Path, port: int | None = None) -> Engine:
+    """The embedded engine on a state folder; whoever opens it closes it. `port` is that of its API for runs."""
     from specrunner.engine.engine import Engine, default_cache
 
-    return Engine(folder, default_cache(), run_api=_run_api)
+    return Engine(folder, default_cache(), run_api=lambda engine: _run_api(engine, port))
 
 
 def state_of(root: Path) -> Path:
@@ -179,11 +202,11 @@ def terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _run_api(engine: Any) -> Any:
+def _run_api(engine: Any, port: int | None) -> Any:
     """The API for runs; loading the server waits until a run needs it."""
     from specrunner.server.host import LoopbackApi
 
-    return LoopbackApi(engine)
+    return LoopbackApi(engine, port)
 
 
 def find_key(target: Target, kind: Kind, asked: str) -> Key:
@@ -193,7 +216,8 @@ def find_key(target: Target, kind: Kind, asked: str) -> Key:
     """
     from difflib import get_close_matches
 
-    keys = [key for key in target.read() if key.kind is kind]
+    there = {Presence.PRESENT, Presence.RECORDED}
+    keys = [key for key, found in target.read().items() if key.kind is kind and found.presence in there]
     fits = [key for key in keys if asked in {key.name, f"{key.workspace}/{key.name}", str(key)}]
     if len(fits) == 1:
         return fits[0]

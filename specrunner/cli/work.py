@@ -6,9 +6,9 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from specrunner.cli.planning import (
     Request,
@@ -20,10 +20,10 @@ from specrunner.cli.planning import (
     secrets_of,
     steps_words,
 )
-from specrunner.cli.recording import status_folder, write_status
+from specrunner.cli.recording import check_status, status_folder, write_status
 from specrunner.cli.terminal import confirmed, interactive, say, say_json
 from specrunner.cli.wiring import STATE_FOLDER, interruptible, open_target, terminable
-from specrunner.core.errors import UsageError
+from specrunner.core.errors import Diagnostic, SpecrunnerError, UsageError
 from specrunner.report.lines import Line, counted
 from specrunner.report.text import outcome_lines, plan_lines
 
@@ -34,11 +34,18 @@ if TYPE_CHECKING:
     from specrunner.core.plan import Plan
     from specrunner.core.ports import SecretSource
     from specrunner.core.resources import Desired
+    from specrunner.core.values import JsonObject
     from specrunner.reconcile.journal import Journal
     from specrunner.reconcile.planner import Planned
     from specrunner.reconcile.restoring import Restore
     from specrunner.spec.revisions import Revisions
     from specrunner.targets.base import Target
+
+_UNRECORDED: Final = Diagnostic(
+    "This apply wrote no status files, because its lease was lost.",
+    detail="Whoever has taken it writes them now; what was applied here is applied.",
+    remedy="Look at `specrunner plan` when the other apply has ended.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +100,7 @@ def at_work(request: Request, desired: Desired, how: How) -> Iterator[Work]:
             unlock=how.unlock,
         ),
     ):
-        interrupted = interrupted_apply(request.root, desired)
+        interrupted = interrupted_apply(request.root, desired, clear=True)
         source = secrets_of(request)
         yield Work(request.root, desired, target, revisions, source, how, holder, lost, interrupted)
 
@@ -121,15 +128,17 @@ def carry_out(work: Work, planned: Planned) -> int:
     planner.check(planned, work.target, how.force)
     restores = prepared(planned, work.source, at_commit(work.revisions, work.desired))
     begins = bool(plan.work or restores)
+    if begins:
+        check_status(work.root, planned.desired)
     if begins and not _approved(plan, how):
         say([Line("Nothing was changed.")], stderr=how.as_json)
         return 0
     outcome, written = _executed(work, planned, restores)
     if how.as_json:
         say_json(outcome_json(outcome))
-    elif begins:
+    elif begins or outcome.problems:
         say([Line(), *outcome_lines(outcome)])
-        say(_closing(work.target, written))
+        say(_closing(work.target, sum(one.run is not None for one in outcome.steps), written))
     return outcome.exit_code
 
 
@@ -156,13 +165,41 @@ def _executed(work: Work, planned: Planned, restores: tuple[Restore, ...]) -> tu
     journal = _journal(work, planned, bool(restores))
     try:
         outcome = _execute(work, planned, restores, journal)
-        written = write_status(work.root, planned.desired, outcome, work.target, work.interrupted, work.holder.who)
-        if journal is not None:
+        outcome, page, recorded = _recorded(work, planned, outcome, sure=journal is None)
+        if journal is not None and recorded:
             journal.remove()
     finally:
         if journal is not None:
             journal.close()
-    return outcome, written
+    return outcome, page
+
+
+def _recorded(work: Work, planned: Planned, outcome: Outcome, *, sure: bool) -> tuple[Outcome, Path | None, bool]:
+    """The outcome with what went wrong in recording it, the page of status, and whether it is recorded.
+
+    Without being `sure` of the lease, it is asked for: whoever has taken it since writes the records now.
+    """
+    if work.lost.is_set() or not (sure or _still_ours(work)):
+        return _with_problem(outcome, _UNRECORDED), None, False
+    try:
+        page = write_status(work.root, planned.desired, outcome, work.target, work.interrupted, work.holder.who)
+    except SpecrunnerError as problem:
+        return _with_problem(outcome, problem.diagnostics[0]), None, False
+    return outcome, page, True
+
+
+def _still_ours(work: Work) -> bool:
+    from specrunner.reconcile.lease import lease_name
+
+    try:
+        return work.target.renew_lease(lease_name(work.desired.owner), work.holder.token)
+    except SpecrunnerError:  # nobody knows; at the latest beat it was ours
+        return True
+
+
+def _with_problem(outcome: Outcome, problem: Diagnostic) -> Outcome:
+    """The outcome, with a failure that is no step's."""
+    return replace(outcome, problems=(*outcome.problems, problem))
 
 
 def _journal(work: Work, planned: Planned, restoring: bool) -> Journal | None:
@@ -200,14 +237,27 @@ def _execute(work: Work, planned: Planned, restores: tuple[Restore, ...], journa
             return execution.run()
 
 
-def _closing(target: Target, written: Path | None) -> Iterator[Line]:
-    """What is left to know: what waits for a host, and where the records are."""
+def _hosted(specs: list[JsonObject], host: Holder | None) -> Line:
+    """Who takes up what does not run once."""
+    services = sum(spec.get("service") is not None for spec in specs)
+    counts = ((len(specs) - services, "schedule"), (services, "service"))
+    words = " and ".join(counted(count, noun) for count, noun in counts if count)
+    one = len(specs) == 1
+    if host is None:
+        return Line(f"{words} wait{'s' if one else ''} for `specrunner serve`.", "warning")
+    return Line(f"{words} {'is' if one else 'are'} in the hands of `specrunner serve` (process {host.pid}).")
+
+
+def _closing(target: Target, runs: int, written: Path | None) -> Iterator[Line]:
+    """What is left to know: what a host has in hand or what waits for one, and where the records are."""
     from specrunner.core.keys import Kind
     from specrunner.core.resources import is_run_once
 
-    waiting = [found for key, found in target.read().items() if key.kind is Kind.TASK and not is_run_once(found.spec)]
-    if waiting:
-        tasks = counted(len(waiting), "scheduled or service task")
-        yield Line(f"{tasks} stored. This version starts them only by hand: `specrunner run TASK`.", "warning")
+    host = target.host()
+    if runs and host is not None:
+        yield Line(f"{counted(runs, 'run')} handed to `specrunner serve` (process {host.pid}).")
+    specs = [found.spec for key, found in target.read().items() if key.kind is Kind.TASK]
+    if waiting := [spec for spec in specs if not is_run_once(spec)]:
+        yield _hosted(waiting, host)
     if written is not None:
         yield Line(f"Status: {written}")

@@ -9,10 +9,10 @@ from typing import Final
 from specrunner.core.diff import FieldChange, changes, secret_changes
 from specrunner.core.errors import Diagnostic, InvalidSpecs, UsageError
 from specrunner.core.fields import Action
+from specrunner.core.intents import NOTHING_DUE, Order, held_back, notice_of, order_of, quoted
 from specrunner.core.keys import Key, Kind, nearest
-from specrunner.core.lifecycle import RunState
 from specrunner.core.order import ordered
-from specrunner.core.plan import Notice, Plan, Step
+from specrunner.core.plan import Plan, Step
 from specrunner.core.renames import Renamed, name_change, renamed
 from specrunner.core.resources import (
     Desired,
@@ -28,8 +28,6 @@ from specrunner.core.resources import (
 from specrunner.core.sides import comparable
 from specrunner.core.values import digest
 
-# What a shell takes as it is, beside letters and digits.
-_PLAIN = str.maketrans("", "", "-_./")
 _NO_DESTROY: Final = "--no-destroy was given"
 
 Fingerprints = Mapping[Key, Mapping[str, str | None]]
@@ -57,11 +55,11 @@ def make_plan(desired: Desired, live: Live, fingerprints: Fingerprints, wishes: 
     seen = renamed(desired, live)
     if clashes := [_owned_by_other(*clash) for clash in _clashes(desired, seen.live)]:
         raise InvalidSpecs(clashes)
-    steps, notices = [], [*seen.notices]
+    steps, orders = [], {}
     for key, resource in sorted(desired.resources.items()):
-        step, notice = _decide(resource, seen, fingerprints.get(key, {}), wishes)
+        step, orders[key] = _decide(resource, seen, fingerprints.get(key, {}), wishes)
         steps += [step] if step else []
-        notices += [notice] if notice else []
+    steps = held_back(steps, desired.resources, orders)
     deleted = [_deleted(seen.live[key], wishes) for key in _gone(desired, seen.live)]
     touched = {step.key for step in steps}
     return Plan(
@@ -69,9 +67,9 @@ def make_plan(desired: Desired, live: Live, fingerprints: Fingerprints, wishes: 
         environment=desired.owner.environment,
         target=desired.target,
         steps=ordered([*steps, *deleted], desired.resources, seen.live),
-        notices=tuple(notices),
+        notices=(*seen.notices, *filter(None, map(notice_of, orders, orders.values()))),
         unchanged=sum(key in seen.live and key not in touched for key in desired.resources),
-        restores=_restores(live, {step.key for step in deleted if not step.blocked_by}),
+        restores=_restores(desired.owner, live, {step.key for step in deleted if not step.blocked_by}),
     )
 
 
@@ -113,38 +111,38 @@ def _gone(desired: Desired, live: Live) -> list[Key]:
     )
 
 
-def _restores(live: Live, deleted: set[Key]) -> tuple[Key, ...]:
-    """What only the status files know and what stays, by the keys of the record."""
-    recorded = (key for key, found in live.items() if found.presence is Presence.RECORDED)
-    return tuple(sorted(key for key in recorded if key not in deleted))
+def _restores(owner: Owner, live: Live, deleted: set[Key]) -> tuple[Key, ...]:
+    """What only the status files know of the owner's, and what stays, by the keys of the record."""
+    ours = (key for key, found in live.items() if found.presence is Presence.RECORDED and found.owner == owner)
+    return tuple(sorted(key for key in ours if key not in deleted))
 
 
 def _decide(
     resource: Resource, seen: Renamed, secrets: Mapping[str, str | None], wishes: Wishes
-) -> tuple[Step | None, Notice | None]:
+) -> tuple[Step | None, Order]:
     live, old = seen.live.get(resource.key), seen.former.get(resource.key)
     if live is None or live.presence is Presence.LEAVING:
-        return _created(resource, leaving=live is not None), None
-    intent, notice = _due(resource, live)
+        return _created(resource, leaving=live is not None), NOTHING_DUE
+    order = order_of(resource, live)
     if live.presence is Presence.MISSING:
-        return _made_again(resource, live, intent), notice
+        return _made_again(resource, live, order.intent), order
     found = (*changes(resource, live), *secret_changes(resource, live, secrets))
     if old is not None:
         found = (name_change(resource, old), *found)
-    if not found and not intent and live.owner is not None:
-        return None, notice
+    if not found and not order.intent and live.owner is not None:
+        return None, order
     step = Step(
         resource.key,
-        _action(found, intent),
-        _why(found, live, intent),
+        _action(found, order.intent),
+        _why(found, live, order.intent),
         found,
-        intent=intent,
+        intent=order.intent,
         live=live.fingerprint,
         renamed_from=old,
     )
     if live.owner is None:
-        return _adopted(step, wishes), notice
-    return replace(step, blocked_by=seen.blocked.get(step.key) or _replacing(step, live, wishes)), notice
+        return _adopted(step, wishes), order
+    return replace(step, blocked_by=seen.blocked.get(step.key) or _replacing(step, live, wishes)), order
 
 
 def _action(found: tuple[FieldChange, ...], intent: str) -> Action:
@@ -198,7 +196,7 @@ def _adopted(step: Step, wishes: Wishes) -> Step:
     """Taking over what belongs to nobody; where that means replacing it, the step says so."""
     blocked = ""
     if step.key not in wishes.adopt:
-        command = f"specrunner apply --adopt {_quoted(str(step.key))}"
+        command = f"specrunner apply --adopt {quoted(str(step.key))}"
         blocked = f"it is on the target and belongs to nobody; take it over with `{command}`"
     elif step.action is Action.REPLACE and not wishes.destroy:
         blocked = _NO_DESTROY
@@ -206,25 +204,6 @@ def _adopted(step: Step, wishes: Wishes) -> Step:
     if step.action is Action.REPLACE:
         return replace(step, reason=f"{reason}; {step.reason}", blocked_by=blocked)
     return replace(step, action=Action.ADOPT, reason=reason, blocked_by=blocked)
-
-
-def _due(resource: Resource, live: LiveObject) -> tuple[str, Notice | None]:
-    """The intent that has yet to be carried out, or word of one that ended badly."""
-    if resource.key.kind is not Kind.TASK or not is_run_once(resource.spec):
-        return "", None
-    intent = intent_of(resource.spec)
-    state = live.intents.get(intent)
-    if state is None or not RunState(state).ended:
-        return intent, None
-    if state == RunState.SUCCESS:
-        return "", None
-    text = f"its last run ended as {state}; apply does not repeat a run"
-    return "", Notice(resource.key, text, f"specrunner run {_quoted(resource.key.name)}")
-
-
-def _quoted(name: str) -> str:
-    """A name as one word of a POSIX shell."""
-    return name if name.translate(_PLAIN).isalnum() else "'" + name.replace("'", "'\"'\"'") + "'"
 
 
 def _why(found: tuple[FieldChange, ...], live: LiveObject, intent: str) -> str:

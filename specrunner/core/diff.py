@@ -11,7 +11,7 @@ The three sides are brought into one writing by `core/sides` first.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from specrunner.core.errors import Place
@@ -20,10 +20,12 @@ from specrunner.core.resources import LiveObject, Presence, Resource, is_run_onc
 from specrunner.core.sides import Sides, at, comparable, same, sides_of
 from specrunner.core.values import Json, JsonObject
 
-__all__ = ["SECRET", "VERBATIM", "Difference", "FieldChange", "changes", "comparable", "differences", "drift"]
+__all__ = ["HIDDEN", "SECRET", "VERBATIM", "Difference", "FieldChange", "changes", "comparable", "differences", "drift"]
 
 SECRET: Final = "(secret)"  # noqa: S105 (what a plan shows in place of one)
+HIDDEN: Final = "(hidden)"  # what a plan shows in place of a value that may be one
 SOMEBODY_ELSE: Final = "changed on the target by somebody else"
+ALREADY_SO: Final = "already so on the target; only the record is brought up to date"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +79,38 @@ def _is_strict(path: tuple[str, ...]) -> bool:
 
 
 def changes(resource: Resource, live: LiveObject) -> tuple[FieldChange, ...]:
-    """The field changes that would bring `live` to what `resource` declares."""
+    """The field changes that would bring `live` to what `resource` declares.
+
+    Of an object of nobody they don't hold what somebody made up himself: nothing says which of it is secret.
+    """
     sides = sides_of(resource, live)
     if sides is None:
         return ()
-    return tuple(_explained(resource, sides, found) for found in differences(sides.live, sides.wanted))
+    found = (_explained(resource, sides, difference) for difference in differences(sides.live, sides.wanted))
+    if live.applied is None:
+        return tuple(map(_without_values, found))
+    return (*map(_without_strangers, found), *_unrecorded(sides))
+
+
+def _unrecorded(sides: Sides) -> Iterator[FieldChange]:
+    """What is live as declared and was never recorded as applied: left out, it would look like drift ever after."""
+    for difference in differences(sides.applied, sides.wanted):
+        strict = _is_strict(difference.path)
+        if same(at(sides.live, difference.path), difference.new, strict=strict):
+            dotted = ".".join(difference.path)
+            yield FieldChange(dotted, Action.UPDATE, ALREADY_SO, difference.old, difference.new)
+
+
+def _without_values(change: FieldChange) -> FieldChange:
+    if change.old is None or change.path.partition(".")[0] not in VERBATIM:
+        return change
+    return replace(change, old=HIDDEN)
+
+
+def _without_strangers(change: FieldChange) -> FieldChange:
+    """Of a field that only somebody else has put there nothing says whether it is secret."""
+    strange = change.old is None and change.new is None and change.path.partition(".")[0] in VERBATIM
+    return replace(change, live=HIDDEN) if strange and change.live is not None else change
 
 
 def _explained(resource: Resource, sides: Sides, difference: Difference) -> FieldChange:

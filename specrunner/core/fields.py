@@ -141,7 +141,7 @@ RULES: Mapping[Kind, tuple[Rule, ...]] = {
         Rule("resources", Action.RUN, "other resources are another order"),
         Rule("resources.cpus", Action.RUN, "other resources are another order", Trait.DEFAULTED | Trait.NUMBER),
         Rule("resources.memory", Action.RUN, "other resources are another order", Trait.DEFAULTED | Trait.SIZE),
-        Rule("workspaces", Action.RUN, "other workspaces to use are another order", Trait.UNORDERED),
+        Rule("workspaces", Action.UPDATE, "what its code may use is no part of the order", Trait.UNORDERED),
         Rule("executor", Action.RUN, "another executor is another order", Trait.DEFAULTED),
         Rule("history", Action.UPDATE, "it only says how many records are kept"),
         Rule("schedule", Action.RESCHEDULE, "it runs at other times; what was missed before is not made up"),

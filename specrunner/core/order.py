@@ -89,7 +89,11 @@ def _referring(steps: Mapping[Key, Step], live: Live) -> Mapping[Key, list[Key]]
 
 
 def _held(found: LiveObject) -> tuple[Key, ...]:
-    return references_of(found.key, found.applied if found.applied is not None else found.spec)
+    """What a live object refers to: as it was applied, and as somebody else may have changed it since."""
+    live = references_of(found.key, found.spec)
+    if found.applied is None or found.applied == found.spec:
+        return live
+    return (*references_of(found.key, found.applied), *live)
 
 
 def _wanted(key: Key, resources: Mapping[Key, Resource]) -> tuple[Key, ...]:

@@ -17,6 +17,7 @@ from specrunner.core.values import Json, JsonObject
 class RunView:
     """A run as records and reports show it, from whatever target.
 
+    `scheduled` is the instant that it is for; a skip may stand for all of them from `first` on.
     `sha` is that of the bundle, `environment` the identity of the environment it ran in, `log_tail` the last
     lines of its log, redacted.
     """
@@ -38,6 +39,7 @@ class RunView:
     sha: str = ""
     environment: str = ""
     log_tail: tuple[str, ...] = ()
+    first: datetime | None = None
 
     @property
     def seconds(self) -> float | None:
@@ -112,7 +114,8 @@ class Outcome:
     def exit_code(self) -> int:
         """The status of the process: 0, 1, 3, 4, 5, 6 or 130, the gravest first.
 
-        It is 4 where nothing was done because the plan was stale, and for no other reason.
+        It is 4 where no step was done because the plan was stale, and for no other reason. What was brought back
+        counts as done where something else failed.
         """
         if self.interrupted:
             return 130
@@ -126,4 +129,6 @@ class Outcome:
         if self.with_fate(Fate.DONE):
             return 5
         failed = self.with_fate(Fate.FAILED)
-        return 4 if not self.problems and all(outcome.stale for outcome in failed) else 1
+        if not self.problems and all(outcome.stale for outcome in failed):
+            return 4
+        return 5 if self.restored else 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from specrunner.core.errors import Diagnostic
 from specrunner.core.keys import Key
@@ -12,11 +13,21 @@ from specrunner.core.values import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
+class RunTimes:
+    """When a run was made, when its code began, and when it ended."""
+
+    created: datetime
+    started: datetime | None = None
+    ended: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Recorded:
     """One object as it was last recorded.
 
     `applied` is the normalised spec with secrets as references; `commit` the revision it came from, empty where
-    unknown; `intents` the state of the last run of each intent of a run-once task, and `runs` the id of that run.
+    unknown; `intents` the state of the last run of each intent of a run-once task, and `runs` the id of that run;
+    `times` tells by such an id when the run was, where its own record does.
     """
 
     key: Key
@@ -29,6 +40,7 @@ class Recorded:
     description: str = ""
     intents: Mapping[str, str] = field(default_factory=dict)
     runs: Mapping[str, str] = field(default_factory=dict)
+    times: Mapping[str, RunTimes] = field(default_factory=dict)
 
     def as_live(self) -> LiveObject:
         """The object as a target would tell it that had kept its memory; secrets count as unchanged."""

@@ -127,15 +127,26 @@ def respelt(key: Key, spec: JsonObject, moved: Moved) -> JsonObject:
     `key` is the key that the object of this spec had before, `moved` tells the new keys of old ones.
     """
     if key.kind is Kind.CONNECTION:
-        names = spec.get("workspaces") or ()
-        new: JsonObject = {"workspaces": [_name(moved, Kind.WORKSPACE, name, "") for name in names]} if names else {}
-    elif key.kind is Kind.TASK and spec.get("orchestration"):
-        new = {"orchestration": _name(moved, Kind.ORCHESTRATION, spec["orchestration"], key.workspace)}
+        new: JsonObject = _respelt_workspaces(spec, moved)
+    elif key.kind is Kind.TASK:
+        new = _respelt_task(key, spec, moved)
     elif key.kind is Kind.PIPELINE:
         new = _respelt_models(key, spec, moved)
     else:
         return spec
     return spec if all(spec[name] == value for name, value in new.items()) else {**spec, **new}
+
+
+def _respelt_workspaces(spec: JsonObject, moved: Moved) -> dict[str, Json]:
+    names = spec.get("workspaces")
+    return {"workspaces": [_name(moved, Kind.WORKSPACE, name, "") for name in names]} if names else {}
+
+
+def _respelt_task(key: Key, spec: JsonObject, moved: Moved) -> dict[str, Json]:
+    new = _respelt_workspaces(spec, moved)
+    if spec.get("orchestration"):
+        new["orchestration"] = _name(moved, Kind.ORCHESTRATION, spec["orchestration"], key.workspace)
+    return new
 
 
 def _respelt_models(key: Key, spec: JsonObject, moved: Moved) -> JsonObject:

@@ -145,9 +145,10 @@ def is_run_once(spec: JsonObject) -> bool:
 def intent_of(spec: JsonObject) -> str:
     """The intent of a run-once task: a hash of all that makes it another order, its orchestration's sha included.
 
-    The field table says which fields those are. The orchestration's name is none of them where its sha is known, so
-    that a renamed orchestration repeats nothing. A field that is null or empty is as good as absent; below that an
-    argument that is null is another than one that is not there.
+    The field table says which fields those are. Names of other objects are none of them, so that renaming those
+    repeats nothing: not the workspaces that the code may use, nor the orchestration where its sha is known. A field
+    that is null or empty is as good as absent; below that an argument that is null is another than one that is not
+    there.
     """
     rows = _ordering(frozenset(spec))
     return digest({name: _plain_order(rule, spec[name]) for name, rule in rows if not is_nothing(spec[name])})

@@ -7,17 +7,19 @@ string as the value that it says. YAML inside a string is text like any other: c
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from specrunner.core.diff import SECRET
+from specrunner.core.diff import HIDDEN, SECRET
 from specrunner.core.textlines import DiffLine, Mark, unified
-from specrunner.core.values import Json, Secret, canonical
+from specrunner.core.values import Json, Secret, canonical, short_sha
 
 LONG: Final = 100  # characters; longer text is not shown beside its successor but below it
 NOTHING: Final = "(none)"
+_SHA: Final = re.compile("[0-9a-f]{64}")
 
 
 class Form(StrEnum):
@@ -80,13 +82,22 @@ def _text(value: Json) -> str:
     if value is _ABSENT:
         return NOTHING
     if _hidden(value):
-        return SECRET
+        return HIDDEN if value == HIDDEN else SECRET
     # By way of the canonical text: whole floats become integers, tuples lists.
-    return json.dumps(json.loads(canonical(value)), ensure_ascii=False, sort_keys=True)
+    return json.dumps(_shortened(json.loads(canonical(value))), ensure_ascii=False, sort_keys=True)
+
+
+def _shortened(value: Json) -> Json:
+    """The value with shas as people see them, since nobody compares 64 digits by eye; names in mappings stay."""
+    if isinstance(value, str):
+        return short_sha(value) if _SHA.fullmatch(value) else value
+    if isinstance(value, dict):
+        return {name: _shortened(item) for name, item in value.items()}
+    return [_shortened(item) for item in value] if isinstance(value, list) else value
 
 
 def _hidden(value: Json) -> bool:
-    return isinstance(value, Secret) or (isinstance(value, str) and value == SECRET)
+    return isinstance(value, Secret) or (isinstance(value, str) and value in {HIDDEN, SECRET})
 
 
 def _differences(path: str, old: Json, new: Json) -> Iterator[Shown]:

@@ -28,6 +28,12 @@ class Leases:
         with self._context.database.read() as connection:
             return [_record(row) for row in connection.execute(sa.select(_T).order_by(_T.c.name))]
 
+    def named(self, name: str) -> Lease | None:
+        """The lease of that name, expired or not; None where there is none."""
+        with self._context.database.read() as connection:
+            row = connection.execute(sa.select(_T).where(_T.c.name == name)).first()
+        return None if row is None else _record(row)
+
     def take(self, name: str, holder: Holder) -> Lease | None:
         """Take a lease, or renew one of the same token; None then, else the lease that excludes it.
 
@@ -60,11 +66,18 @@ class Leases:
             return bool(connection.execute(sa.delete(_T).where(_T.c.name == name, theirs)).rowcount)
 
 
+def knows_process(holder: Holder) -> bool:
+    """Whether it can be told from here if the holder's process lives: of this host, with its start time."""
+    return holder.host == socket.gethostname() and bool(holder.boot and holder.started)
+
+
+def process_lives(holder: Holder) -> bool:
+    """Whether that very process runs; see `knows_process`."""
+    return is_alive(Identity(holder.pid, int(holder.started), holder.boot))
+
+
 def _is_dead(holder: Holder) -> bool:
-    """Whether the process is known to have ended: of other hosts, and without a start time, nobody knows."""
-    if holder.host != socket.gethostname() or not holder.boot or not holder.started:
-        return False
-    return not is_alive(Identity(holder.pid, int(holder.started), holder.boot))
+    return knows_process(holder) and not process_lives(holder)
 
 
 def _times(now: datetime) -> dict[str, str]:

@@ -45,11 +45,14 @@ def nowhere(_point: str) -> None:
 def open_vault(folder: Path, database: Database, environ: Mapping[str, str] = os.environ) -> Vault:
     """The vault with the key in force. Raises SpecrunnerError where that key is not to be had."""
     for _ in range(_LOOKS):
-        noted = _noted(database)
-        vault = Vault.open(folder, environ)
+        noted, in_file = _noted(database), not environ.get(KEY_VARIABLE)
+        gone = in_file and not (folder / "key").exists()
+        if gone and noted is not None and (found := _pending(folder, noted)):
+            return found
+        vault = Vault.open(folder, environ, make=not (gone and _has_sealed(database)))
         if noted in {None, vault.id}:
             return vault
-        if not environ.get(KEY_VARIABLE) and (found := _pending(folder, str(noted))):
+        if in_file and (found := _pending(folder, str(noted))):
             return found
         if _noted(database) == noted and Vault.open(folder, environ).id == vault.id:
             break
@@ -189,6 +192,14 @@ def _note(transaction: Transaction, identity: str) -> None:
 def _noted(database: Database) -> str | None:
     with database.read() as transaction:
         return _noted_in(transaction)
+
+
+def _has_sealed(database: Database) -> bool:
+    """Whether there is anything that only the key in force can read."""
+    holders = (tables.connections, tables.tasks)
+    with database.read() as transaction:
+        rows = (transaction.execute(sa.select(table.c.id).limit(1)).first() for table in holders)
+        return _noted_in(transaction) is not None or any(rows)
 
 
 def _noted_in(transaction: Transaction) -> str | None:

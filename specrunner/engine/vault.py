@@ -33,14 +33,17 @@ class Vault:
         self.id = _derived(key, b"identity").hex()[:16]
 
     @classmethod
-    def open(cls, folder: Path, environ: Mapping[str, str] = os.environ) -> Vault:
-        """The vault of a state folder; makes its key file at first use. Raises SpecrunnerError where it can't."""
+    def open(cls, folder: Path, environ: Mapping[str, str] = os.environ, *, make: bool = True) -> Vault:
+        """The vault of a state folder; makes its key file at first use. Raises SpecrunnerError where it can't.
+
+        Without `make` it is an error that there is none: another key could not read what is stored.
+        """
         given = environ.get(KEY_VARIABLE)
         if given:
             return cls(given.encode())
         path = folder / "key"
         try:
-            return cls(_key_file(path))
+            return cls(_key_file(path, make))
         except OSError as problem:
             raise SpecrunnerError(
                 f"The key file {path} can't be used: {problem.strerror}.",
@@ -76,11 +79,12 @@ def _derived(key: bytes, purpose: bytes) -> bytes:
     return hmac.new(key, b"specrunner/" + purpose, hashlib.sha256).digest()
 
 
-def _key_file(path: Path) -> bytes:
+def _key_file(path: Path, make: bool) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        pass
+        if not make:
+            raise _key_is_gone(path) from None
     part = _written_beside(path, fresh_key())
     try:
         os.link(part, path)  # whoever links first has made the key; the others read it
@@ -89,6 +93,15 @@ def _key_file(path: Path) -> bytes:
     finally:
         part.unlink()
     return path.read_bytes()
+
+
+def _key_is_gone(path: Path) -> SpecrunnerError:
+    return SpecrunnerError(
+        f"The key is missing: there is no file {path}, and {KEY_VARIABLE} is not set.",
+        detail="What is stored there was encrypted with it. No new key was made, because it could read none of that.",
+        remedy=f"Put the file back, or set {KEY_VARIABLE} to the key. If it is lost for good, move the "
+        f"folder {path.parent} away and apply again: status files bring back what they have recorded.",
+    )
 
 
 def fresh_key() -> bytes:

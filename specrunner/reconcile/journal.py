@@ -14,6 +14,7 @@ No line holds a value of a spec: keys, actions, fates, digests and ids of runs o
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
@@ -33,6 +34,7 @@ from specrunner.core.values import JsonObject, digest, iso
 from specrunner.reconcile.replay import VERSION, as_json
 
 _LONGEST_CHAIN: Final = 20  # applies cut off one after the other whose records are still to be written
+_MOST_DAMAGED: Final = 20  # journals that were moved away; the last one then takes the place of the one before
 _LONGEST_NAME: Final = 150  # characters of an environment in the name of a file
 
 
@@ -40,6 +42,18 @@ def journal_path(folder: Path, environment: str) -> Path:
     """Where the journal of an environment's applies lies in the state folder."""
     name = quote(environment, safe=" ")
     return folder / f"apply-{name if len(name) <= _LONGEST_NAME else digest(environment)[:32]}.journal"
+
+
+def set_aside(path: Path) -> Path | None:
+    """Move a journal away that can't be used; where it lies now, None where it can't be moved."""
+    for count in range(1, _MOST_DAMAGED + 1):
+        place = path.with_name(f"{path.name}.damaged{'' if count == 1 else f'-{count}'}")
+        if not os.path.lexists(place):
+            break
+    try:
+        return path.rename(place)
+    except OSError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +93,7 @@ class Journal:
         self.started = header.started
         self._inherited = _under_way(interrupted)
         self._file = -1
+        self._identity: os.stat_result | None = None
         self._changed = threading.Condition()
         self._written = self._synced = 0
         self._leading = False
@@ -97,8 +112,10 @@ class Journal:
             for line in lines:
                 journal._write(line)
             os.fsync(journal._file)
+            journal._identity = os.fstat(journal._file)
             part.replace(path)
         except OSError as problem:
+            journal.close()
             raise _unwritable(path, problem) from problem
         return journal
 
@@ -132,9 +149,11 @@ class Journal:
             self._file = -1
 
     def remove(self) -> None:
-        """Everything is done and recorded: the journal has had its use."""
+        """Everything is done and recorded: the journal has had its use. That of a successor stays."""
+        with contextlib.suppress(FileNotFoundError):
+            if self._identity is not None and os.path.samestat(self._identity, self._path.lstat()):
+                self._path.unlink()
         self.close()
-        self._path.unlink(missing_ok=True)
 
     def _append(self, line: JsonObject, *, durable: bool) -> None:
         try:

@@ -14,9 +14,10 @@ from specrunner.core.plan import Notice, Plan
 from specrunner.core.ports import SecretSource
 from specrunner.core.recorded import NO_RECORDS, Recorded, Records
 from specrunner.core.resources import Desired, Live, LiveObject, Owner, Resource
-from specrunner.core.safety import brake
+from specrunner.core.safety import brake, counted
 from specrunner.core.selection import selected
 from specrunner.core.values import Secret
+from specrunner.reconcile.history import AtCommit, unknown_commit
 from specrunner.reconcile.retrying import Pause, Trying, asleep
 from specrunner.targets.base import Target
 
@@ -80,12 +81,14 @@ def plan(
     recorded: ReadRecords = nothing_recorded,
     keys: frozenset[Key] | None = None,
     now: datetime | None = None,
+    at_commit: AtCommit = unknown_commit,
     pause: Pause = asleep,
 ) -> Planned:
     """What would change, and why. A secret that can't be read here is no error yet: the plan says so.
 
     `recorded` is asked only where the target has lost its memory. With `keys`, only their steps and what those need
-    are kept; with `now`, previews are made as of that instant. Raises InvalidSpecs for what the target can't do.
+    are kept; with `now`, previews are made as of that instant, with the bytes of recorded objects from `at_commit`.
+    Raises InvalidSpecs for what the target can't do.
     """
     if unsupported := target.unsupported(desired.resources.values()):
         raise InvalidSpecs(unsupported)
@@ -99,9 +102,10 @@ def plan(
     concerned = _concerned(made, whole, unread, seen)
     made = replace(made, notices=(*made.notices, *(one.notice for one in concerned)))
     if now is not None and made.steps:  # what needs no preview does without its libraries too
-        from specrunner.reconcile.previews import previewed
+        from specrunner.reconcile.previews import Stores, previewed
 
-        made = previewed(made, desired, seen.live, target, now)
+        stored = Stores(target, seen.recorded, at_commit)
+        made = previewed(made, desired, seen.live, stored, now)
     return Planned(made, desired, seen.live, secrets, whole, concerned, seen.recorded, seen.problems)
 
 
@@ -134,8 +138,7 @@ def check(planned: Planned, target: Target, force: bool = False) -> None:
     if problems:
         raise InvalidSpecs(problems)
     if not force:
-        owned = sum(found.owner == planned.desired.owner for found in planned.live.values())
-        brake(planned.plan.steps, owned, planned.desired.safety)
+        brake(planned.plan.steps, counted(planned.live, planned.desired.owner), planned.desired.safety)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +157,10 @@ def _look(owner: Owner, target: Target, recorded: ReadRecords, pause: Pause) -> 
         return _Seen(live)
     records = recorded()
     lost = {one.key: one for one in records.objects if one.owner == owner and _is_lost(one, live.get(one.key))}
-    return _Seen({**live, **{key: one.as_live() for key, one in lost.items()}}, lost, records.problems)
+    # What another owner has recorded here is his, also while it is nowhere live.
+    others = {one.key: one for one in records.objects if one.owner != owner and one.key not in live}
+    told = {key: one.as_live() for key, one in {**others, **lost}.items()}
+    return _Seen({**live, **told}, lost, records.problems)
 
 
 def _is_lost(recorded: Recorded, live: LiveObject | None) -> bool:

@@ -10,7 +10,7 @@ import io
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -18,11 +18,13 @@ from specrunner.core.bundles import Manifest, ManifestChange, ManifestEntry
 from specrunner.core.cron import Schedule, upcoming
 from specrunner.core.errors import SpecrunnerError
 from specrunner.core.impact import with_impact
-from specrunner.core.keys import Kind
+from specrunner.core.keys import Key, Kind
 from specrunner.core.plan import Edit, FileChange, Fires, Plan, Step, with_steps
+from specrunner.core.recorded import Recorded
 from specrunner.core.renames import renamed
 from specrunner.core.resources import Desired, Live, LiveObject, Resource
 from specrunner.core.values import Json, iso
+from specrunner.reconcile.history import AtCommit, recorded_payload, unknown_commit
 from specrunner.targets.base import Target
 
 _INSTANTS: Final = 3
@@ -30,12 +32,29 @@ _LARGEST_TEXT: Final = 64 * 2**10  # bytes; a larger file is named, and not comp
 _MOST_LINES: Final = 200  # of the diff of one file
 
 
-def previewed(plan: Plan, desired: Desired, live: Live, target: Target, now: datetime) -> Plan:
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Where the bytes in force are: on the target, or where that has lost them, at the commit of the record."""
+
+    target: Target
+    recorded: Mapping[Key, Recorded] = field(default_factory=dict)
+    at_commit: AtCommit = unknown_commit
+
+    def bytes_of(self, key: Key) -> bytes | None:
+        """The bytes of a model or an orchestration, by the key that it is live or recorded under."""
+        if key not in self.recorded:
+            stored = self.target.stored(key)
+            return None if stored is None else stored.data
+        payload = recorded_payload(self.recorded[key], self.at_commit)
+        return None if payload is None else payload.read()
+
+
+def previewed(plan: Plan, desired: Desired, live: Live, stores: Stores, now: datetime) -> Plan:
     """The same plan with previews. Opens only the bundles that differ; raises nothing."""
     now_called, steps = renamed(desired, live).live, []
     for step in plan.steps:
         resource, before = desired.resources.get(step.key), now_called.get(step.key)
-        fires, files = _fires(step, resource, before, now), _files(step, resource, target)
+        fires, files = _fires(step, resource, before, now), _files(step, resource, stores)
         steps.append(replace(step, fires=fires, files=files) if fires or files else step)
     return with_impact(with_steps(plan, steps), desired.resources)
 
@@ -60,15 +79,15 @@ def _instants(schedule: Json, now: datetime) -> tuple[str, ...]:
         return ()
 
 
-def _files(step: Step, resource: Resource | None, target: Target) -> tuple[FileChange, ...]:
+def _files(step: Step, resource: Resource | None, stores: Stores) -> tuple[FileChange, ...]:
     """For an orchestration that gets other bytes."""
     if step.key.kind is not Kind.ORCHESTRATION or resource is None or resource.payload is None:
         return ()
     if all(change.path != "sha" for change in step.changes):
         return ()
     try:
-        stored = target.stored(step.renamed_from or step.key)
-        return file_changes(stored.data, resource.payload.read()) if stored is not None else ()
+        before = stores.bytes_of(step.renamed_from or step.key)
+        return () if before is None else file_changes(before, resource.payload.read())
     except (SpecrunnerError, ValueError, OSError):
         return ()
 

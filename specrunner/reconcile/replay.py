@@ -131,6 +131,6 @@ def _unusable(path: Path, why: str) -> Diagnostic:
     return Diagnostic(
         f"The journal {path} of an earlier apply is not used: {why}.",
         detail="Nothing depends on it: what is live says what is still to be done.",
-        remedy="There is nothing to do: the next apply writes it anew.",
+        remedy="There is nothing to do: the next apply moves it away.",
         severity=Severity.WARNING,
     )

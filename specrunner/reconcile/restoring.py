@@ -7,6 +7,7 @@ Where they are not to be had and this apply changes the object anyway, it is bro
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -16,19 +17,13 @@ from specrunner.core.keys import Key, Kind
 from specrunner.core.plan import Plan, Step
 from specrunner.core.ports import SecretSource
 from specrunner.core.recorded import Recorded
-from specrunner.core.renames import renamed
+from specrunner.core.renames import renamed, respelt
 from specrunner.core.resources import Payload, Resource, references_of
 from specrunner.core.values import MASK, JsonObject, Secret, digest, short_sha
+from specrunner.reconcile.history import AtCommit, recorded_payload, unknown_commit
 from specrunner.reconcile.planner import MAPPING_SECRET, Planned
 
-AtCommit = Callable[[str], Mapping[Key, Resource] | None]
-
 _WITH_BYTES = frozenset({Kind.MODEL, Kind.ORCHESTRATION})
-
-
-def unknown_commit(_commit: str) -> None:
-    """An `AtCommit` for who has no history: nothing is known of any commit."""
-    return
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +69,15 @@ def prepared(planned: Planned, source: SecretSource, at_commit: AtCommit = unkno
     """What has to be brought back before the plan's steps, with all that it takes. Writes nothing."""
     if not planned.recorded:
         return ()
-    moved = _moved(planned.plan)
+    move = _moved(planned.plan)
+    moved = {key: move(key) for key in planned.recorded}
     finder = _Finder(planned, source, at_commit)
-    return tuple(finder.restore(recorded, moved(recorded.key)) for recorded in planned.recorded.values())
+    return tuple(finder.restore(_as_called(one, moved), one.key) for one in planned.recorded.values())
+
+
+def _as_called(recorded: Recorded, moved: Mapping[Key, Key]) -> Recorded:
+    """What was recorded by the names of today: it comes back under its new key, and so does all that it names."""
+    return replace(recorded, key=moved[recorded.key], applied=respelt(recorded.key, recorded.applied, moved))
 
 
 def _moved(plan: Plan) -> Callable[[Key], Key]:
@@ -97,17 +98,16 @@ class _Finder:
     """Finds resources, bytes and secrets for what is recorded."""
 
     def __init__(self, planned: Planned, source: SecretSource, at_commit: AtCommit) -> None:
-        self._planned, self._source, self._at_commit = planned, source, at_commit
+        self._planned, self._source, self._at_commit = planned, source, functools.cache(at_commit)
         self._seen = renamed(planned.desired, planned.live).live
         self._carried_out = {step.key: step for step in planned.plan.work}
         self._differ = {step.key for step in planned.whole.steps}
         payloads = (resource.payload for resource in planned.desired.resources.values())
         self._payloads = {payload.sha: payload for payload in payloads if payload is not None}
-        self._commits: dict[str, Mapping[Key, Resource]] = {}
 
-    def restore(self, recorded: Recorded, key: Key) -> Restore:
-        planned = self._seen[key if key in self._seen else recorded.key].fingerprint
-        found = Restore(replace(recorded, key=key), planned)
+    def restore(self, recorded: Recorded, former: Key) -> Restore:
+        key = recorded.key
+        found = Restore(recorded, self._seen[key if key in self._seen else former].fingerprint)
         step, declared = self._carried_out.get(key), self._declared(key)
         if step is not None and step.deletes:
             return found
@@ -115,7 +115,7 @@ class _Finder:
             return replace(found, ways=(declared,))
         fallback = (declared,) if declared is not None and step is not None else ()
         try:
-            resource = self._as_recorded(found.recorded)
+            resource = self._as_recorded(recorded)
             return replace(found, ways=(Way(resource, self._secrets(resource)), *fallback))
         except SpecrunnerError as problem:
             return replace(found, ways=fallback, problem=None if fallback else problem.diagnostics[0])
@@ -141,9 +141,9 @@ class _Finder:
         sha = str(recorded.applied.get("sha", ""))
         if sha in self._payloads:
             return self._payloads[sha]
-        for resource in self._resources_at(recorded.commit).values():
-            if resource.payload is not None and resource.payload.sha == sha:
-                return resource.payload
+        found = recorded_payload(recorded, self._at_commit)
+        if found is not None:
+            return found
         where = (
             f"in the files of commit {recorded.commit[:12]}" if recorded.commit else "in any commit that is recorded"
         )
@@ -152,11 +152,6 @@ class _Finder:
             detail=f"The record names the bytes {short_sha(sha)}, which are neither in today's files nor {where}.",
             remedy="Fetch the whole history (`git fetch --unshallow`), or apply the object as it is declared now.",
         )
-
-    def _resources_at(self, commit: str) -> Mapping[Key, Resource]:
-        if commit not in self._commits:
-            self._commits[commit] = (self._at_commit(commit) if commit else None) or {}
-        return self._commits[commit]
 
     def _secrets(self, resource: Resource) -> dict[str, Secret]:
         return {path: self._secret(resource, path, source) for path, source in resource.secrets.items()}

@@ -8,43 +8,50 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
+from pathlib import PurePosixPath
 from typing import Any, Final
 
 import yaml
 
 from specrunner.core.errors import Diagnostic, Place
-from specrunner.core.keys import Key
+from specrunner.core.keys import Key, Kind
 from specrunner.core.lifecycle import Reason, RunState
 from specrunner.core.outcome import RunView
 from specrunner.core.ports import StatusRepository
-from specrunner.core.recorded import Recorded, Records
+from specrunner.core.recorded import Recorded, Records, RunTimes
 from specrunner.core.resources import Owner
 from specrunner.core.values import Json, digest, parse_iso
-from specrunner.record.files import API_VERSION, is_object, object_path
+from specrunner.record.files import API_VERSION, is_object, object_path, runs_folder
 from specrunner.record.names import to_file_name
 
 _LARGEST: Final = 16 * 2**20  # bytes
 _MARGIN: Final = re.compile(r"^(id|status|reason|scheduled|created|started|ended): (.+)$", re.MULTILINE)
 _DIGEST_LINE: Final = re.compile(r"^  ['\"]?([0-9a-f]{64})['\"]?: (.+)$", re.MULTILINE)
 _ENDED: Final = frozenset(str(state) for state in RunState if state.ended)
-_TOP: Final = re.compile(r"^(id|observedCommit|specHash): (.+)$", re.MULTILINE)
+_TOP: Final = re.compile(r"^(key|id|observedCommit|owner|specHash): (.+)$", re.MULTILINE)
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _FAULTS: Final = (ValueError, TypeError, KeyError, AttributeError, RecursionError, yaml.YAMLError)
 
 
-def recorded(repository: StatusRepository, owner: Owner) -> Records:
-    """What the status files of this owner's environment say of objects; other owners' objects are among them."""
+def recorded(repository: StatusRepository, owner: Owner, folder: str = "") -> Records:
+    """What the status files of this owner's environment say of objects; other owners' objects are among them.
+
+    `folder` is what the place of the files is called; problems name them below it.
+    """
     prefix = f"{to_file_name(owner.environment)}/"
     objects, problems = [], []
-    for path, data in repository.read(prefix).items():
-        name = path.removeprefix(prefix)
+    files = {path.removeprefix(prefix): data for path, data in repository.read(prefix).items()}
+    for name, data in files.items():
         if not is_object(name):
             continue
         try:
-            objects.append(_recorded(name, data))
+            found = _recorded(name, data)
+            if found.applied or found.key.kind is Kind.WORKSPACE:  # else its making failed before anything was applied
+                objects.append(replace(found, times=_times(found, files)))
         except _FAULTS as problem:
-            problems.append(_unreadable(path, problem))
+            problems.append(_unreadable(str(PurePosixPath(folder, prefix, name)), problem))
     return Records(tuple(objects), tuple(problems))
 
 
@@ -68,6 +75,13 @@ def run_of(task: Key, data: bytes) -> RunView | None:
         )
     except (KeyError, ValueError):
         return None
+
+
+def _times(found: Recorded, files: Mapping[str, bytes]) -> dict[str, RunTimes]:
+    """When the runs of a task's intents were, as far as their own records are there; by their ids."""
+    records = {run: files.get(f"{runs_folder(found.key)}{run}.yaml") for run in found.runs.values()}
+    views = (run_of(found.key, data) for data in records.values() if data is not None)
+    return {view.id: RunTimes(view.created, view.started, view.ended) for view in views if view is not None}
 
 
 def _recorded(name: str, data: bytes) -> Recorded:
@@ -147,7 +161,7 @@ def _unreadable(path: str, problem: Exception) -> Diagnostic:
 
 
 def header_of(data: bytes) -> Mapping[str, str]:
-    """`id`, `observedCommit` and `specHash` of a status file, as far as they are there; quickly."""
+    """`key`, `id`, `observedCommit`, `owner` and `specHash` of a status file, as far as they are there; quickly."""
     head = data.partition(b"\napplied:")[0].decode("utf-8", "replace")
     return {match[1]: match[2].strip("'\"") for match in _TOP.finditer(head)}
 

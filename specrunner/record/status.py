@@ -70,7 +70,7 @@ def record(
         return None
     batch = _Batch(owner, outcome, target, {key: f for key, f in live.items() if f.presence is Presence.PRESENT}, old)
     files = batch.files() | _applies(owner, outcome, interrupted, who, old)
-    gone = _gone(old, files, live, keep_objects=bool(outcome.unrestored))
+    gone = _gone(_of(owner, old), files, live, keep_objects=bool(outcome.unrestored))
     news = {prefix + name: data for name, data in (files | gone).items() if data != old.get(name)}
     if news:
         repository.write(news, f"Status of {owner} after apply {outcome.plan.hash[:12]}")
@@ -189,6 +189,14 @@ def _applies(
     if outcome.steps or outcome.problems:
         files[apply_path(outcome.started, outcome.plan.hash)] = to_yaml(apply_file(outcome, who))
     return files
+
+
+def _of(owner: Owner, old: Mapping[str, bytes]) -> Mapping[str, bytes]:
+    """The files without those of another project's objects and their runs."""
+    heads = {name: header_of(data) for name, data in old.items() if is_object(name)}
+    others = {name: head for name, head in heads.items() if head.get("owner", str(owner)) != str(owner)}
+    runs = tuple(f"runs/{name.removeprefix('tasks/').removesuffix('.yaml')}/" for name in others)
+    return {name: data for name, data in old.items() if name not in others and not name.startswith(runs)}
 
 
 def _gone(old: Mapping[str, bytes], files: Files, live: Live, *, keep_objects: bool) -> Files:

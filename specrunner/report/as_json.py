@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from specrunner.core.diff import HIDDEN, VERBATIM
 from specrunner.core.outcome import Outcome, RunView, StepOutcome
 from specrunner.core.plan import to_json
 from specrunner.core.resources import LiveObject
@@ -53,6 +54,7 @@ def run_json(run: RunView) -> dict[str, Json]:
         "attempt": run.attempt,
         "exit_code": run.exit_code,
         "scheduled": iso(run.scheduled) if run.scheduled else None,
+        "scheduled_from": iso(run.first) if run.first else None,
         "created": iso(run.created),
         "started": iso(run.started) if run.started else None,
         "ended": iso(run.ended) if run.ended else None,
@@ -65,7 +67,8 @@ def run_json(run: RunView) -> dict[str, Json]:
 
 
 def live_json(found: LiveObject) -> dict[str, Json]:
-    """A live object; its secrets are not part of it."""
+    """A live object; its secrets are not part of it, nor what somebody made up who is not known."""
+    strange = VERBATIM if found.owner is None else frozenset()
     return {
         "key": str(found.key),
         "id": found.id,
@@ -74,5 +77,5 @@ def live_json(found: LiveObject) -> dict[str, Json]:
         "owner": str(found.owner) if found.owner else None,
         "protect": found.protect,
         "labels": dict(found.labels),
-        "spec": dict(found.spec),
+        "spec": {name: HIDDEN if name in strange and value else value for name, value in found.spec.items()},
     }

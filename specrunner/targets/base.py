@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
+from specrunner.core.due import Due
 from specrunner.core.errors import Diagnostic
 from specrunner.core.keys import Key
 from specrunner.core.leases import Holder, Lease
@@ -14,10 +16,14 @@ from specrunner.core.outcome import RunView
 from specrunner.core.plan import Step
 from specrunner.core.recorded import Recorded
 from specrunner.core.resources import Live, Owner, Resource
+from specrunner.core.services import ServiceState
 from specrunner.core.values import JsonObject, Secret
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+# The `state` of a task that `suspend` holds back, in place of its own.
+SUSPENDED: Final = "suspended"
 
 # Told what goes on inside a long step: "building the environment".
 Note = Callable[[str], None]
@@ -131,8 +137,53 @@ class Target(Protocol):
     def runs(self, task: Key | None = None) -> Sequence[RunView]:
         """The runs of a task, or all of them, newest first; without log tails."""
 
-    def log(self, run_id: str) -> Iterator[tuple[float, str]]:
-        """The complete lines of a run's log so far: seconds since the epoch, text. Raises NotFound."""
+    def log(self, run_id: str, *, follow: bool = False) -> Iterator[tuple[float, str]]:
+        """The complete lines of a run's log so far: seconds since the epoch, text. Raises NotFound.
+
+        With `follow` also those to come, as they come, until the run has ended or `stop_waiting` is called.
+        """
+
+    def kill_run(self, run_id: str) -> RunView:
+        """End a run; when this returns nothing of it is alive. One that has ended stays as it is. Raises NotFound."""
+
+    def host(self) -> Holder | None:
+        """The process that starts here what is scheduled and keeps services alive; None where none lives.
+
+        A target that does so by itself gives itself.
+        """
+
+    def suspend(self, task: Key) -> None:
+        """Hold a schedule or a service back: nothing of it starts by itself until `resume`; what runs goes on.
+
+        Twice is as good as once. Raises Conflict for a task that runs once, NotFound.
+        """
+
+    def resume(self, task: Key) -> None:
+        """Let a task start by itself again; what was missed meanwhile is not made up for. Raises as `suspend` does."""
+
+    def service_state(self, task: Key) -> ServiceState | None:
+        """How a service is just now, its port looked at; None for a task that is none. Raises NotFound."""
+
+    def upcoming(self, task: Key, after: datetime, count: int) -> Sequence[Due]:
+        """The next instants of a task's schedule later than `after`, suspended or not; none without a schedule.
+
+        Fewer than `count` where the schedule ends before. Raises NotFound.
+        """
+
+    def missed(self, task: Key, begin: datetime, end: datetime) -> Sequence[datetime]:
+        """The instants from `begin` to `end`, both included, that have had no run; none that is yet to come.
+
+        Raises NotFound, and BadInput where the task has no schedule, for an empty span, and for more than a thousand.
+        """
+
+    def backfill(self, task: Key, begin: datetime, end: datetime) -> Sequence[RunView]:
+        """Make a run for each missed instant, oldest first; they wait for whoever carries them out: see `attend`.
+
+        Twice is as good as once. Raises as `missed` does.
+        """
+
+    def attend(self, run_id: str) -> RunView:
+        """Wait for the end of a run, and carry it out where nobody else does. Raises NotFound."""
 
     def infer(self, pipeline: Key, file: Path) -> pa.Table:
         """Infer on the rows of a file through a deployed pipeline. Raises BadInput, Unavailable, NotFound."""

@@ -13,10 +13,12 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from specrunner.core.due import Due
 from specrunner.core.errors import Diagnostic, Transient
 from specrunner.core.keys import Key
 from specrunner.core.leases import Holder, Lease
@@ -24,6 +26,7 @@ from specrunner.core.outcome import RunView
 from specrunner.core.plan import Step
 from specrunner.core.recorded import Recorded
 from specrunner.core.resources import Live, Owner, Resource
+from specrunner.core.services import ServiceState
 from specrunner.core.values import JsonObject, Secret
 from specrunner.targets.base import Note, PutOrder, Stored, Target, silent
 
@@ -31,7 +34,21 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 WRITES = frozenset(
-    {"put", "delete", "run", "remember", "restore", "take_lease", "renew_lease", "release_lease"},
+    {
+        "put",
+        "delete",
+        "run",
+        "kill_run",
+        "suspend",
+        "resume",
+        "backfill",
+        "attend",
+        "remember",
+        "restore",
+        "take_lease",
+        "renew_lease",
+        "release_lease",
+    },
 )
 
 _Answer = TypeVar("_Answer")
@@ -254,9 +271,45 @@ class Faulty:
         """As the target."""
         return self._through("runs", task, lambda: self._target.runs(task))
 
-    def log(self, run_id: str) -> Iterator[tuple[float, str]]:
+    def log(self, run_id: str, *, follow: bool = False) -> Iterator[tuple[float, str]]:
         """As the target."""
-        return self._through("log", None, lambda: self._target.log(run_id))
+        return self._through("log", None, lambda: self._target.log(run_id, follow=follow))
+
+    def kill_run(self, run_id: str) -> RunView:
+        """As the target."""
+        return self._through("kill_run", None, lambda: self._target.kill_run(run_id))
+
+    def host(self) -> Holder | None:
+        """As the target."""
+        return self._through("host", None, self._target.host)
+
+    def suspend(self, task: Key) -> None:
+        """As the target."""
+        self._through("suspend", task, lambda: self._target.suspend(task))
+
+    def resume(self, task: Key) -> None:
+        """As the target."""
+        self._through("resume", task, lambda: self._target.resume(task))
+
+    def service_state(self, task: Key) -> ServiceState | None:
+        """As the target."""
+        return self._through("service_state", task, lambda: self._target.service_state(task))
+
+    def upcoming(self, task: Key, after: datetime, count: int) -> Sequence[Due]:
+        """As the target."""
+        return self._through("upcoming", task, lambda: self._target.upcoming(task, after, count))
+
+    def missed(self, task: Key, begin: datetime, end: datetime) -> Sequence[datetime]:
+        """As the target."""
+        return self._through("missed", task, lambda: self._target.missed(task, begin, end))
+
+    def backfill(self, task: Key, begin: datetime, end: datetime) -> Sequence[RunView]:
+        """As the target."""
+        return self._through("backfill", task, lambda: self._target.backfill(task, begin, end))
+
+    def attend(self, run_id: str) -> RunView:
+        """As the target."""
+        return self._through("attend", None, lambda: self._target.attend(run_id))
 
     def infer(self, pipeline: Key, file: Path) -> pa.Table:
         """As the target."""

@@ -10,6 +10,7 @@ _RULES = (
     (re.compile(r"\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun) \d{4}-\d\d-\d\d(?= \d\d:\d\d)"), "<day>"),
     (re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "<id>"),
     (re.compile(r"\b[0-9a-f]{64}\b"), "<sha256>"),
+    (re.compile(r"\b[0-9a-f]{6}\.\.\.[0-9a-f]{6}\b"), "<sha>"),
     (re.compile(r"\brun [0-9a-f]{8}\b"), "run <id>"),
     (re.compile(r"\blogs [0-9a-f]{8}\b"), "logs <id>"),
     (re.compile(r" \((\d+(\.\d+)?[hms])+\)$", re.MULTILINE), ""),

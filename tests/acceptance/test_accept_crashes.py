@@ -23,7 +23,7 @@ from tests.acceptance.crash_scenarios import SCENARIOS, Scenario, end_state, lai
 from tests.acceptance.spec_repo import CHECKOUT, PATIENCE, SpecRepo
 from tests.conftest import Soak
 
-SOME = 4  # points of each scenario in a short round
+SOME = 2  # points of each scenario in a short round
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,18 +94,28 @@ def crash_and_go_on(ready: Prepared, point: int, journal: bool) -> None:
     if not journal:
         for file in (ready.repo.root / ".specrunner").glob("apply-*.journal"):
             file.unlink()
-    is_done(ready, where)
+    is_done(ready, where, journal=journal)
 
 
-def is_done(ready: Prepared, where: str) -> None:
-    """Once more: the end is as if nothing had happened, and then nothing is left to do."""
+def is_done(ready: Prepared, where: str, *, journal: bool = True) -> None:
+    """Once more: the end is as if nothing had happened, and then nothing is left to do.
+
+    Without its journal, nobody can record an apply that was killed before it could do so itself.
+    """
     ready.repo.run(*ready.scenario.command)
     assert ran(ready.work) == ready.scenario.ran, where
-    assert end_state(ready.repo) == ready.end, where
+    found, wanted = end_state(ready.repo), ready.end
+    if not journal:
+        found, wanted = without_applies(found), without_applies(wanted)
+    assert found == wanted, where
     assert not alive(ready.work), where
     again = ready.repo.snapshot()
     ready.repo.run(*ready.scenario.command)
     assert ready.repo.snapshot() == again, where
+
+
+def without_applies(state: dict[str, Any]) -> dict[str, Any]:
+    return {**state, "status files": [name for name in state["status files"] if not name.endswith("/applies")]}
 
 
 def alive(folder: Path) -> list[str]:

@@ -89,3 +89,12 @@ def test_a_terminal_shows_a_row_for_what_runs_and_a_bar_for_all(repo: SpecRepo) 
     assert "4/4" in screen
     assert "✓ Workspace/w2: created" in screen
     assert "all steps" not in repo.run("destroy", "--yes").said
+
+
+def test_output_that_can_not_be_written_is_told_and_is_no_success(repo: SpecRepo) -> None:
+    with Path("/dev/full").open("w") as full:
+        process = subprocess.run(
+            [SCRIPT, "validate"], cwd=repo.root, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert process.returncode == 1
+    assert "can't be written: No space left on device" in process.stderr

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import pytest
 
+from specrunner.core.keys import Key
 from specrunner.targets.memory import MemoryState
 from tests.acceptance.in_memory import InMemory, memory
 
@@ -68,6 +70,48 @@ def test_outside_git_what_can_not_be_brought_back_is_told_and_not_guessed(record
     shutil.rmtree(recorded.repo.root / ".git")
     recorded.repo.write("orchestrations/hello/main.py", "print('other')")
     another_machine(recorded)
-    said = recorded.run("apply", "--yes", "--select", ROWS, code=1).said
+    said = recorded.run("apply", "--yes", "--select", ROWS, code=5).said
     assert HELLO in said
     assert HELLO not in recorded.live()
+
+
+def test_a_status_file_that_can_not_be_read_spoils_the_plan_and_says_where_it_is(
+    recorded: InMemory, tmp_path: Path
+) -> None:
+    another_machine(recorded)
+    (recorded.repo.root / "status" / "default" / "connections" / "rows.yaml").write_text("[")
+    file = tmp_path / "plan.json"
+    shown = recorded.run("plan", "--out", str(file), code=1)
+    assert ROWS in shown.out
+    assert "status/default/connections/rows.yaml" in shown.err
+    assert "not saved" in shown.err and not file.exists()
+    assert "lost its memory" not in recorded.run("plan", "--markdown", code=1).out
+    assert [problem["severity"] for problem in recorded.run("plan", "--json", code=1).json["problems"]] == ["error"]
+    recorded.run("apply", "--yes", code=1)
+    assert not set(recorded.live())
+
+
+def test_a_restored_run_keeps_its_start_and_its_duration(recorded: InMemory) -> None:
+    (before,) = recorded.target.runs(Key.parse(GREET))
+    another_machine(recorded)
+    recorded.run("apply", "--yes")
+    (after,) = recorded.target.runs(Key.parse(GREET))
+    assert (after.created, after.started, after.ended) == (before.created, before.started, before.ended)
+    assert after.started is not None
+
+
+def test_what_another_project_has_recorded_here_is_not_taken_from_it(recorded: InMemory) -> None:
+    another_machine(recorded)
+    before = {path: path.read_bytes() for path in (recorded.repo.root / "status").rglob("*") if path.is_file()}
+    project = recorded.repo.root / "specrunner.yaml"
+    project.write_text(project.read_text().replace("acceptance", "another"))
+    for words in (["plan"], ["apply", "--yes"]):
+        refused = recorded.run(*words, code=1)
+        assert f"{ROWS} belongs to acceptance/default" in refused.said
+    for path in recorded.repo.root.glob("*.yaml"):
+        if path.name != "specrunner.yaml":
+            path.unlink()
+    recorded.repo.document("Workspace", "elsewhere", {})
+    recorded.run("apply", "--yes")
+    after = {path: path.read_bytes() for path in before}
+    assert {path for path in before if after[path] != before[path]} == {recorded.repo.root / "status/default/README.md"}

@@ -11,7 +11,9 @@ import pytest
 
 from specrunner.core.errors import SpecrunnerError
 from specrunner.core.keys import Key
-from specrunner.targets.faults import Fail
+from specrunner.core.lifecycle import RunState
+from specrunner.targets.faults import Fail, Faulty
+from specrunner.targets.memory import Ended, Hooks, MemoryState, MemoryTarget
 from tests.acceptance.in_memory import InMemory, memory
 
 __all__ = ["memory"]
@@ -41,6 +43,60 @@ def steps(said: Any) -> dict[str, str]:
 
 def host(memory: InMemory, name: str) -> None:
     memory.repo.document("Connection", "rows", {"type": "HTTP", "details": {"host": name}})
+
+
+# --- adopt
+
+
+def test_adopting_tells_no_value_of_an_object_of_nobody(specs: InMemory, tmp_path: Path) -> None:
+    sentinel = "sw0rdfish-of-somebody"
+    theirs = {"type": "HTTP", "details": {"host": "a", "password": sentinel, "more": {"deep": [sentinel]}}}
+    specs.state.add(Key.parse(ROWS), theirs)
+    specs.repo.document("Connection", "rows", {"type": "HTTP", "details": {"host": "a", "password": "ours"}})
+    approved = str(tmp_path / "plan.json")
+    said = [
+        specs.run("plan", "--select", ROWS),
+        *(specs.run("plan", "--adopt", ROWS, *form) for form in ([], ["--json"], ["--markdown"], ["--out", approved])),
+        specs.run("plan", "--drift"),
+        specs.run("apply", "--adopt", ROWS, "--yes", "--json"),
+    ]
+    for one in said:
+        assert sentinel not in one.out + one.err
+    assert sentinel not in Path(approved).read_text()
+    assert 'details.password: (hidden) → "ours"' in said[1].out
+    assert specs.live_of(ROWS).spec["details"] == {"host": "a", "password": "ours"}
+
+
+# --- tasks that depend on tasks
+
+
+def test_after_a_run_that_failed_what_depends_on_it_waits_for_a_person(specs: InMemory) -> None:
+    fate = [Ended(RunState.FAILURE)]
+    specs.target = Faulty(MemoryTarget(specs.state, Hooks(run=lambda _job: fate[-1])))
+    specs.repo.document("Task", "after", {"orchestration": "hello"}, dependsOn=["Task/greet"])
+    specs.run("apply", "--yes", code=6)
+    said = specs.run("apply", "--yes", code=3).out
+    assert "it depends on Task/lab/greet, whose last run ended as failure" in said
+    assert "specrunner run greet" in said
+    assert [run.task.name for run in specs.target.runs()] == ["greet"]
+    fate.append(Ended())
+    specs.run("run", "greet")
+    specs.run("apply", "--yes")
+    assert [run.task.name for run in specs.target.runs()] == ["after", "greet", "greet"]
+
+
+def test_a_run_that_was_under_way_elsewhere_is_not_started_on_a_fresh_machine(applied: InMemory) -> None:
+    (file,) = (applied.repo.root / "status").rglob("tasks/lab/greet.yaml")
+    file.write_text(file.read_text().replace(": success\n", ": running\n"))
+    fresh = MemoryState()
+    applied.state, applied.target = fresh, Faulty(MemoryTarget(fresh, Hooks(run=lambda _job: Ended())))
+    said = applied.run("apply", "--yes").out
+    assert "its last run had not ended when it was recorded, and may go on elsewhere; apply does not repeat" in said
+    assert "run" not in {call.method for call in applied.target.writes}
+    assert "its last run ended as lost; apply does not repeat a run" in applied.run("apply", "--yes").out
+    assert "run" not in {call.method for call in applied.target.writes}
+    applied.run("run", "greet")
+    assert applied.run("plan").out == "No changes: 5 objects as declared.\n"
 
 
 # --- select, changed-since
@@ -197,6 +253,15 @@ def test_detailed_exit_codes_tell_changes_from_none(specs: InMemory) -> None:
     specs.run("plan", "--detailed-exitcode", code=2)
     specs.run("apply", "--yes")
     specs.run("plan", "--detailed-exitcode")
+
+
+def test_detailed_exit_codes_tell_what_is_only_blocked_from_changes(applied: InMemory) -> None:
+    applied.repo.remove("workspace-annex.yaml")
+    applied.run("plan", "--no-destroy")
+    applied.run("plan", "--no-destroy", "--detailed-exitcode", code=3)
+    applied.run("plan", "--detailed-exitcode", code=2)
+    host(applied, "b")
+    applied.run("plan", "--no-destroy", "--detailed-exitcode", code=2)
 
 
 def test_drift_has_an_exit_code_of_its_own(applied: InMemory) -> None:

@@ -152,6 +152,18 @@ def test_a_task_that_uses_a_renamed_workspace_finds_it_in_the_same_apply(project
     assert project.plan(changed).steps == ()
 
 
+def test_a_task_that_uses_a_renamed_workspace_is_not_run_again(project: Applying) -> None:
+    source, annex = orchestration(), Key(Kind.WORKSPACE, "", "annex")
+    other = replace(workspace(), key=annex)
+    project.apply([workspace(), other, source, task(source, workspaces=["annex"])])
+    renamed_one = replace(other, key=Key(Kind.WORKSPACE, "", "hall"), renamed_from=annex)
+    changed = [workspace(), renamed_one, source, task(source, workspaces=["hall"])]
+    assert [step.key for step in project.plan(changed).steps] == [renamed_one.key]
+    assert project.apply(changed) == []
+    assert project.target.read()[changed[-1].key].spec["workspaces"] == ["hall"]
+    assert project.plan(changed).steps == ()
+
+
 def test_the_old_name_is_free_after_a_rename(project: Applying) -> None:
     resources, _ = renamed(project, Kind.TASK)
     both = [*resources, everything()[-1]]

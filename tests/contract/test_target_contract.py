@@ -231,6 +231,8 @@ def test_a_version_that_cannot_be_packaged_does_not_take_the_place_of_one_that_c
         project.apply([workspace(), orchestration(requirements="impossible==9")])
     live = project.target.read()[key(Kind.ORCHESTRATION, "code")]
     assert live.owner == OURS and live.spec["sha"] == orchestration().spec["sha"]
+    assert live.state == "ready"  # that of the version in force
+    assert "impossible" in live.detail
     assert project.plan([workspace(), orchestration()]).steps == ()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from specrunner.core.fields import Action
 from specrunner.core.keys import Kind
 from specrunner.core.lifecycle import RunState
 from specrunner.core.plan import Step
-from specrunner.core.recorded import Recorded
+from specrunner.core.recorded import Recorded, RunTimes
 from specrunner.core.resources import Presence, Resource, intent_of
 from specrunner.targets.base import Stored, Target
 from tests.contract.target_samples import (
@@ -116,6 +117,19 @@ def test_a_restored_intent_that_went_wrong_is_not_repeated_by_a_plan(project: Ap
     assert project.target.read()[job.key].intents == {intent_of(job.spec): state}
     after = project.plan(resources)
     assert after.steps == () and [notice.key for notice in after.notices] == [job.key]
+
+
+def test_a_restored_run_was_when_its_record_says(project: Applying) -> None:
+    began = datetime(2026, 11, 1, 2, 0, 0, 123456, tzinfo=UTC)
+    times = RunTimes(began, began + timedelta(seconds=1), began + timedelta(seconds=91))
+    *others, last = everything()
+    assert last.key.kind is Kind.TASK
+    restore(project, others)
+    order = replace(project.order(last, Step(last.key, Action.NONE, "")), token="restore")
+    project.target.restore(replace(recorded(last), times={RUN: times}), order)
+    (run,) = project.target.runs(last.key)
+    assert (run.created, run.started, run.ended) == (times.created, times.started, times.ended)
+    assert project.plan(everything()).steps == ()
 
 
 def test_what_was_brought_back_can_be_changed_run_and_deleted(project: Applying, tmp_path: Path) -> None:

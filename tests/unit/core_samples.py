@@ -96,20 +96,26 @@ def carried_out(
 ) -> dict[Key, LiveObject]:
     """What is live after a plan, on a target that does what it is told and insists on the order.
 
-    A put makes the object as declared, a run ends as `fate_of_runs`. Nothing is put before what it refers to
-    is there, nothing deleted that something still refers to.
+    A put makes the object as declared, a run ends as `fate_of_runs`; what depends on one that did not succeed is not
+    done, deleting excepted. Nothing is put before what it refers to is there, nothing deleted that something still
+    refers to.
     """
     resources = {one.key: one for one in declared}
     state = dict(found)
     done: set[Key] = set()
+    failed: set[Key] = set()
     for step in plan.steps:
         if step.blocked_by or not done >= set(step.depends_on):
+            continue
+        if failed.intersection(step.depends_on) and not step.deletes:
             continue
         if step.deletes:
             _delete(step.key, state)
         else:
             _put(step, resources[step.key], state, fingerprints.get(step.key, {}), fate_of_runs)
         done.add(step.key)
+        if step.intent and fate_of_runs is not RunState.SUCCESS:
+            failed.add(step.key)
     return state
 
 

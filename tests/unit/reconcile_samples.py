@@ -20,6 +20,7 @@ from specrunner.core.values import JsonObject, Secret
 from specrunner.engine.clock import SystemClock
 from specrunner.reconcile import planner, restoring
 from specrunner.reconcile.executor import Execution
+from specrunner.reconcile.history import unknown_commit
 from specrunner.reconcile.planner import Planned
 from specrunner.targets.base import Target
 from tests.unit.core_samples import OWNER, PLACE
@@ -126,7 +127,7 @@ def planned(desired: Desired, target: Target, source: Environ | None = None, **h
 
 
 def execution(
-    made: Planned, target: Target, source: Environ | None = None, at_commit: Any = restoring.unknown_commit, **how: Any
+    made: Planned, target: Target, source: Environ | None = None, at_commit: Any = unknown_commit, **how: Any
 ) -> Execution:
     restores = restoring.prepared(made, source or Environ(), at_commit)
     listener = how.pop("listener", None) or Heard()

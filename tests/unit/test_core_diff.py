@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 
-from specrunner.core.diff import SECRET, Difference, FieldChange, changes, differences, secret_changes
+from specrunner.core.diff import (
+    ALREADY_SO,
+    HIDDEN,
+    SECRET,
+    Difference,
+    FieldChange,
+    changes,
+    differences,
+    secret_changes,
+)
 from specrunner.core.errors import Place
 from specrunner.core.fields import Action
 from specrunner.core.keys import Kind
@@ -186,12 +195,13 @@ def test_a_removed_field_on_the_target_is_drift() -> None:
 
 def test_an_added_key_in_a_declared_mapping_is_drift() -> None:
     (change,) = found(CONNECTION, {**CONNECTION, "details": {"host": "x", "port": 80, "more": 1}}, CONNECTION)
-    assert (change.path, change.new, change.live, change.drift) == ("details.more", None, 1, True)
+    assert (change.path, change.new, change.live, change.drift) == ("details.more", None, HIDDEN, True)
 
 
-def test_what_the_target_has_already_of_your_change_is_no_change_at_all() -> None:
+def test_what_the_target_has_already_of_your_change_only_needs_to_be_recorded() -> None:
     declared = {**CONNECTION, "type": "BIGQUERY"}
-    assert found(declared, declared, CONNECTION) == ()
+    (change,) = found(declared, declared, CONNECTION)
+    assert (change.path, change.action, change.reason) == ("type", Action.UPDATE, ALREADY_SO)
 
 
 def test_an_empty_value_that_the_target_dropped_is_not_taken_for_somebody_elses_change() -> None:
@@ -215,6 +225,29 @@ def test_an_object_of_nobody_is_compared_with_what_it_is() -> None:
     declared = connection(type="BIGQUERY")
     (change,) = changes(declared, live_of(connection(), owner=None, applied=None))
     assert (change.old, change.new, change.live, change.drift) == ("HTTP", "BIGQUERY", None, False)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "shown"),
+    [
+        ({"host": "x", "port": 80}, []),
+        ({"host": "x", "port": "s3cret"}, [("details.port", HIDDEN, 80)]),
+        ({"host": {"of": "s3cret"}, "port": 80}, [("details.host", HIDDEN, "x")]),
+        ({"host": "x", "port": 80, "more": {"key": ["s3cret"]}}, [("details.more.key", HIDDEN, None)]),
+        ({"host": "x"}, [("details.port", None, 80)]),
+        ("s3cret", [("details", HIDDEN, {"host": "x", "port": 80})]),
+    ],
+)
+def test_of_an_object_of_nobody_no_value_that_somebody_made_up_is_told(theirs: Any, shown: list[Any]) -> None:
+    found = live_of(connection(details=theirs), owner=None, applied=None)
+    assert [(one.path, one.old, one.new) for one in changes(connection(), found)] == shown
+
+
+@pytest.mark.parametrize("field", ["env", "args"])
+def test_that_holds_for_what_a_task_of_nobody_is_given_too(field: str) -> None:
+    found = live_of(task({**RUN_ONCE, field: {"KEY": "s3cret"}}), owner=None, applied=None)
+    (change,) = changes(task({**RUN_ONCE, field: {"KEY": "ours"}}), found)
+    assert (change.path, change.old, change.new) == (f"{field}.KEY", HIDDEN, "ours")
 
 
 @pytest.mark.parametrize(
@@ -283,3 +316,10 @@ def test_another_source_of_a_secret_is_an_ordinary_change_of_the_reference() -> 
     declared = connection(detailsFrom={"env": "NEW"})
     (change,) = changes(declared, live_of(connection(detailsFrom={"env": "OLD"})))
     assert (change.path, change.old, change.new) == ("detailsFrom.env", "OLD", "NEW")
+
+
+def test_what_somebody_else_has_added_to_our_own_object_is_told_without_its_value() -> None:
+    grown = {**CONNECTION, "details": {**CONNECTION["details"], "password": "s3cret"}}
+    (change,) = found(CONNECTION, grown, CONNECTION)
+    assert (change.path, change.live, change.drift) == ("details.password", HIDDEN, True)
+    assert "s3cret" not in repr(change)

@@ -96,6 +96,15 @@ def test_a_delete_waits_for_a_connection_to_be_detached() -> None:
     assert list(found) == ["Connection/inputs", "Workspace/w"]
 
 
+def test_a_delete_waits_for_what_somebody_else_has_pointed_at_it() -> None:
+    """The target would refuse to remove what is in use, whoever made it so."""
+    other = resource(Kind.MODEL, "other", MODEL)
+    pointed = live_of(SERVING[1], spec={**PIPELINE, "steps": [{"model": "other"}]})
+    found = live(live_of(workspace()), live_of(SERVING[0]), live_of(other), pointed)
+    assert keys(*steps([workspace(), *SERVING], found)["Model/w/other"].depends_on) == ["Pipeline/w/p"]
+    assert keys(*steps([workspace(), SERVING[0]], found)["Model/w/other"].depends_on) == ["Pipeline/w/p"]
+
+
 @pytest.mark.parametrize(
     "step",
     [

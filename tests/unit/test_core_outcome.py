@@ -94,6 +94,15 @@ def test_an_apply_that_did_nothing_because_its_plan_was_stale_says_so_by_its_cod
 def test_a_problem_outside_of_the_steps_is_a_failure() -> None:
     problems = (Diagnostic("the lease was lost"),)
     assert replace(outcome([]), problems=problems).exit_code == 1
+
+
+def test_what_was_brought_back_counts_as_done_where_something_else_failed() -> None:
+    problems = (Diagnostic("it could not be brought back"),)
+    back, not_back = replace(outcome([]), restored=(TASK,)), replace(outcome([]), unrestored=(TASK,))
+    assert replace(back, problems=problems).exit_code == 5
+    assert replace(not_back, problems=problems).exit_code == 1
+    assert replace(outcome([FAILED]), restored=(TASK,)).exit_code == 5
+    assert back.exit_code == 0
     assert replace(outcome([SKIPPED]), problems=problems).exit_code == 1
     assert replace(outcome([DONE, SKIPPED]), problems=problems).exit_code == 5
     assert replace(outcome([DONE], interrupted=True), problems=problems).exit_code == 130

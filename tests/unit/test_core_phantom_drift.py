@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from specrunner.core.diff import changes, drift
+from specrunner.core.diff import HIDDEN, changes, drift
 from specrunner.core.keys import Kind
 from specrunner.core.resources import Presence, Resource
 from tests.unit.core_samples import MODEL, PIPELINE, SCHEDULED, live, live_of, plan_for, resource, task
@@ -49,7 +49,7 @@ def test_a_default_that_was_declared_once_is_drift_of_its_own_again() -> None:
 def test_what_users_make_up_themselves_is_theirs_whole(field: str) -> None:
     one = task({**SCHEDULED, field: {"A": "x"}})
     (change,) = changes(one, live_of(one, spec={**SCHEDULED, field: {"A": "x", "B": ""}}))
-    assert (change.path, change.drift, change.live) == (f"{field}.B", True, "")
+    assert (change.path, change.drift, change.live) == (f"{field}.B", True, HIDDEN)
 
 
 # Another order of a list.

@@ -238,3 +238,14 @@ def test_names_are_respelt_where_a_target_tells_little() -> None:
     for kind in Kind:
         nothing: dict[str, Any] = {"steps": None, "workspaces": None, "orchestration": None, "modelShas": None}
         assert respelt(Key.of(kind, "x", "w"), nothing, {workspace().key: workspace().key}) is nothing
+
+
+def test_a_renamed_workspace_that_a_task_may_use_changes_no_task_and_starts_no_run() -> None:
+    other, user = resource(Kind.WORKSPACE, "other"), task({**RUN_ONCE, "workspaces": ["other", "w"]})
+    renamed = under("fresh", other)
+    follows = task({**RUN_ONCE, "workspaces": ["w", "fresh"]})
+    found = live(*map(live_of, (workspace(), other, CODE)), live_of(user, intents={intent_of(user.spec): "success"}))
+    declared = [workspace(), renamed, CODE, follows]
+    plan = plan_for(declared, found)
+    assert summary(plan) == [("Workspace/fresh", "update", "Workspace/other")]
+    settles(plan, declared, found)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from specrunner.core.diff import SECRET
+from specrunner.core.diff import HIDDEN, SECRET
 from specrunner.core.textdiff import LONG, Block, Form, Inline, Said, shown, text_of
 from specrunner.core.textlines import DiffLine, Mark, cut, fitted, unified
 from specrunner.core.values import Secret
@@ -184,3 +184,16 @@ def test_no_line_is_wider_than_asked_for(old: str, new: str, width: int) -> None
 
 def test_a_text_that_fits_is_not_cut() -> None:
     assert (cut("abc", 3), cut("abcd", 3)) == ("abc", "ab…")
+
+
+def test_a_hidden_value_says_that_it_is_one() -> None:
+    assert shown(HIDDEN, "x") == (Inline("", "(hidden)", '"x"'),)
+
+
+def test_shas_are_shown_short_wherever_they_stand() -> None:
+    old, new = "0a" * 32, "f1" * 32
+    assert shown(old, new) == (Inline("", '"0a0a0a...0a0a0a"', '"f1f1f1...f1f1f1"'),)
+    assert shown({"m": old}, {"m": new}) == (Inline("m", '"0a0a0a...0a0a0a"', '"f1f1f1...f1f1f1"'),)
+    assert text_of([{"m": old}]) == '[{"m": "0a0a0a...0a0a0a"}]'
+    for other in (old.upper(), old[:-1], f"{old}0", f"{old}\n"):
+        assert text_of(other) == json.dumps(other)

@@ -107,6 +107,37 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path, place: str) -> Non
     assert "write" in caught.value.remedy
 
 
+def migrated(path: Path, move: str, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    engine = sa.create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        getattr(command, move)(config, revision)
+    engine.dispose()
+
+
+def test_schedules_that_were_stored_before_anybody_kept_them_count_from_the_upgrade(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    migrated(path, "upgrade", "0002")
+    day = "2026-03-01T00:00:00.000000Z"
+    query(path, f"insert into workspaces values (1, 'lab', '{day}')")
+    query(path, f"insert into orchestrations values ('o', 1, 'o', '', '', '', 'ready', '', '', '', '{day}', '{day}')")
+    query(path, f"insert into tasks values ('t', 1, 't', 'o', '{{}}', '', 'started', '{day}', '{day}')")
+    columns = "id, task_id, task_key, workspace_id, orchestration_id, sha, environment, intent, attempt, args, status,"
+    columns += " reason, detail, code_started, created_at"
+    for run, intent in (("a", "'order'"), ("b", "null")):
+        values = f"'{run}', 't', 'k', 1, 'o', '', '', {intent}, 1, '{{}}', 'success', '', '', 1, '{day}'"
+        query(path, f"insert into runs ({columns}) values ({values})")
+    Database(path).close()
+    ((since, suspended),) = query(path, "select since, suspended from tasks")
+    assert str(since) > day and suspended == 0
+    assert query(path, "select id, origin from runs order by id") == [("a", "intent"), ("b", "hand")]
+    migrated(path, "downgrade", "0002")
+    migrated(path, "upgrade", "0003")
+    assert len(query(path, "select * from tasks")) == 1 and len(query(path, "select * from runs")) == 2
+
+
 def test_state_never_gets_into_git(tmp_path: Path) -> None:
     Engine(tmp_path / "state", tmp_path / "cache").close()
     assert (tmp_path / "state" / ".gitignore").read_text() == "*\n"

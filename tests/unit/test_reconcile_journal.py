@@ -17,7 +17,7 @@ from specrunner.core.interrupted import Interrupted
 from specrunner.core.keys import Key
 from specrunner.core.plan import Step
 from specrunner.core.resources import Owner
-from specrunner.reconcile.journal import Header, Journal, journal_path
+from specrunner.reconcile.journal import Header, Journal, journal_path, set_aside
 from specrunner.reconcile.replay import unfinished
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -233,3 +233,27 @@ def test_a_name_of_an_environment_is_a_name_of_one_file(tmp_path: Path) -> None:
     names = {journal_path(tmp_path, name) for name in ("a", "a/b", "../a", "x" * 400, "x" * 401)}
     assert len(names) == 5
     assert all(name.parent == tmp_path and len(name.name) < 255 for name in names)
+
+
+def test_the_journal_of_a_successor_stays(path: Path) -> None:
+    first = Journal.begin(path, HEADER)
+    Journal.begin(path, replace(HEADER, apply="apply-2")).close()
+    first.remove()
+    assert cut(path).apply == "apply-2"
+
+
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_what_can_not_be_used_is_moved_away_and_a_journal_can_begin(path: Path, is_folder: bool) -> None:
+    for name in ("apply-live.journal.damaged", "apply-live.journal.damaged-2"):
+        if is_folder:
+            path.mkdir()
+        else:
+            path.write_bytes(b"{}\n")
+        place = set_aside(path)
+        assert place is not None and place.name == name and place.exists()
+        assert unfinished(path) == (None, None)
+    Journal.begin(path, HEADER).close()
+
+
+def test_what_can_not_be_moved_away_is_no_crash(path: Path) -> None:
+    assert set_aside(path) is None

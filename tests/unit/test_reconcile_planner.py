@@ -8,11 +8,14 @@ import pytest
 
 from specrunner.core.decide import Wishes
 from specrunner.core.errors import Diagnostic, InvalidSpecs, StalePlan
+from specrunner.core.keys import Key
 from specrunner.core.plan import Edit
 from specrunner.core.recorded import Records
+from specrunner.core.resources import Resource
 from specrunner.reconcile import planner
 from specrunner.reconcile.approving import approved
 from specrunner.reconcile.drift import drift_of
+from specrunner.reconcile.history import unknown_commit
 from specrunner.reconcile.planner import check
 from specrunner.reconcile.previews import file_changes
 from specrunner.targets.faults import WRITES, Fail, Faulty
@@ -175,6 +178,33 @@ class TestPreviews:
         applied(project(*before), target)
         made = planned(project(*after), target, now=NOON)
         return next(step for step in made.plan.steps if str(step.key) == about)
+
+    def on_a_fresh_target(self, at_commit: Any) -> Any:
+        old, new = (orchestration(zipped(main__py=f"print({text!r})")) for text in ("old", "new"))
+        records = recorded(workspace(), old, commit="c" * 40)
+        declared = project(workspace(), replace(new, key=old.key))
+        made = planned(declared, MemoryTarget(), recorded=lambda: records, now=NOON, at_commit=at_commit(old))
+        (step,) = made.plan.steps
+        return step
+
+    def test_a_changed_bundle_on_a_fresh_target_is_compared_with_that_of_the_recorded_commit(self) -> None:
+        asked = []
+
+        def at_commit(old: Resource) -> Any:
+            def resources(commit: str) -> dict[Key, Resource]:
+                asked.append(commit)
+                return {old.key: old}
+
+            return resources
+
+        (file,) = self.on_a_fresh_target(at_commit).files
+        assert (file.path, file.edit) == ("main.py", Edit.CHANGED)
+        assert file.diff[-2:] == ("-print('old')", "+print('new')")
+        assert asked == ["c" * 40]
+
+    def test_where_the_commit_is_not_to_be_had_nothing_is_compared(self) -> None:
+        assert self.on_a_fresh_target(lambda _old: unknown_commit).files == ()
+        assert self.on_a_fresh_target(lambda _old: lambda _commit: {}).files == ()
 
     def test_a_changed_schedule_shows_its_next_three_instants_before_and_after(self) -> None:
         old, new = (task(schedule={**CRON, "cron": cron}) for cron in ("0 2 * * *", "30 3 * * *"))

@@ -228,7 +228,7 @@ def test_what_could_not_be_brought_back_is_tried_again_next_time() -> None:
     desired, records = project(workspace(), connection()), ran(workspace(), connection())
     first = applied(desired, faulty, records)
     assert keys_of(first.unrestored) == {"Connection/store"}
-    assert first.exit_code == 1
+    assert (keys_of(first.restored), first.exit_code) == ({"Workspace/w"}, 5)
     assert not memory.remembers(OWNER)
     second = applied(desired, memory, records)
     assert keys_of(second.restored) == {"Connection/store"}
@@ -253,6 +253,18 @@ def test_a_renamed_object_comes_back_under_its_new_name() -> None:
     assert set(fates(outcome).values()) == {"done"}
     assert keys_of(target.read()) == {"Workspace/w", "Connection/shop"}
     assert not planned(project(workspace(), renamed), target).plan.steps
+
+
+def test_what_names_a_renamed_object_comes_back_with_its_new_name_even_where_it_is_not_selected() -> None:
+    target = MemoryTarget()
+    code = replace(orchestration(), key=key("Orchestration/w/kernel"), renamed_from=key("Orchestration/w/code"))
+    job = declared(Kind.TASK, "nightly", {**task().spec, "orchestration": "kernel", "history": {"failed": 1}})
+    records = ran(workspace(), orchestration(), task())
+    made = planned(project(workspace(), code, job), target, recorded=lambda: records, keys=frozenset({code.key}))
+    outcome = execution(made, target).run()
+    assert fates(outcome) == {"Orchestration/w/kernel": "done"}
+    assert not outcome.problems
+    assert target.read()[job.key].spec["orchestration"] == "kernel"
 
 
 def test_a_plan_made_from_other_records_is_stale() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,10 +12,12 @@ import jsonschema
 import pytest
 import yaml
 
+from specrunner.core.errors import SpecrunnerError
 from specrunner.core.fields import Action
 from specrunner.core.interrupted import Interrupted, InterruptedStep
 from specrunner.core.keys import Key
 from specrunner.core.outcome import Outcome
+from specrunner.core.recorded import RunTimes
 from specrunner.core.resources import Resource
 from specrunner.record.folder import FolderStatus
 from specrunner.record.recorded import header_of, recorded, run_of
@@ -102,15 +105,16 @@ def test_what_is_recorded_can_be_read_back_whole() -> None:
 def test_every_file_fits_the_schema() -> None:
     kept = Kept()
     apply_and_record(kept, MemoryTarget(), *ALL, commit="c" * 40, interrupted=cut_off(), who="ada")
-    apply_and_record(kept, MemoryTarget(), *ALL, connection("other"))  # a fresh machine: everything is restored
+    fresh = MemoryTarget()  # a fresh machine: everything is restored
+    more = (connection("other"), task(name="later", schedule={"cron": "0 2 * * *"}))
+    apply_and_record(kept, fresh, *ALL, *more)
+    fresh.state.add(Key.parse("Model/w/m"), {}, b"bytes")
+    served = replace(workspace(), key=Key.parse("Pipeline/w/p"), spec={"deployed": True, "steps": [{"model": "m"}]})
+    apply_and_record(kept, fresh, *ALL, *more, served)
     checker = jsonschema.Draft202012Validator(SCHEMA)
     files = {name: yaml.safe_load(data) for name, data in kept.files.items() if name.endswith(".yaml")}
-    assert len(files) == 10
+    assert len(files) == 13
     for name, content in files.items():
-        # The memory target has no life cycle of tasks, and no environments.
-        content.update(
-            {"TaskStatus": {"state": "completed"}, "RunStatus": {"environment": ""}}.get(content["kind"], {})
-        )
         assert not [error.message for error in checker.iter_errors(content)], name
 
 
@@ -279,3 +283,86 @@ def test_a_folder_gives_back_what_was_written_below_the_prefix_only(tmp_path: Pa
     folder.write({"live/a/b.yaml": None}, "message")
     assert folder.read("live/") == {"live/README.md": b"2"}
     assert folder.read("") == {"live/README.md": b"2", "lively/c.yaml": b"3"}
+
+
+def test_what_a_removed_file_leaves_empty_goes_with_it_up_to_the_environment(tmp_path: Path) -> None:
+    folder = FolderStatus(tmp_path)
+    folder.write({"live/runs/w/task/1.yaml": b"1", "live/tasks/w/task.yaml": b"2", "live/tasks/x/y.yaml": b"3"}, "m")
+    folder.write({"live/runs/w/task/1.yaml": None, "live/tasks/w/task.yaml": None}, "m")
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == [
+        "live",
+        "live/tasks",
+        "live/tasks/x",
+        "live/tasks/x/y.yaml",
+    ]
+    folder.write({"live/tasks/x/y.yaml": None}, "m")
+    assert [path.name for path in tmp_path.rglob("*")] == ["live"]
+
+
+def test_two_writers_never_meet_in_one_part_and_what_a_kill_leaves_goes_at_the_next_write(tmp_path: Path) -> None:
+    one, other = FolderStatus(tmp_path), FolderStatus(tmp_path)
+    (tmp_path / ".part-of-somebody-killed").write_bytes(b"half")
+    part, file = one._part()
+    with file:
+        file.write(b"ours")
+        other.write({"live/a.yaml": b"theirs"}, "m")
+        assert sorted(path.name for path in tmp_path.iterdir()) == sorted([part.name, "live"])
+    other.write({"live/a.yaml": b"theirs again"}, "m")
+    assert [path.name for path in tmp_path.iterdir()] == ["live"]
+    assert other.read("live/") == {"live/a.yaml": b"theirs again"}
+
+
+def test_a_part_that_was_swept_before_it_was_locked_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = fcntl.flock
+    swept: list[Path] = []
+
+    def slow(file: Any, how: int) -> None:
+        if not swept:
+            swept.extend(tmp_path.iterdir())
+            swept[0].unlink()
+        real(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", slow)
+    FolderStatus(tmp_path).write({"a.yaml": b"1"}, "m")
+    assert swept
+    assert FolderStatus(tmp_path).read("") == {"a.yaml": b"1"}
+
+
+def test_a_disk_that_refuses_leaves_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(_self: Path, _place: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", refuses)
+    with pytest.raises(SpecrunnerError, match="No space left"):
+        FolderStatus(tmp_path).write({"a.yaml": b"1"}, "m")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_can_not_be_written_is_told_before_anything_is_written(tmp_path: Path) -> None:
+    FolderStatus(tmp_path / "none" / "status").check("live")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "live").write_bytes(b"")
+    with pytest.raises(SpecrunnerError, match=r"/live is no folder"):
+        FolderStatus(tmp_path).check("live")
+
+
+def test_problems_name_the_file_below_the_folder_of_all_of_them() -> None:
+    kept = Kept()
+    apply_and_record(kept, MemoryTarget(), workspace(), connection())
+    kept.files["staging/connections/store.yaml"] = b""
+    (problem,) = recorded(kept, OWNER, "status").problems
+    assert "status/staging/connections/store.yaml" in problem.summary
+    assert problem.place is not None and problem.place.file == "status/staging/connections/store.yaml"
+
+
+def test_the_times_of_runs_come_back_from_their_records_where_they_are_there() -> None:
+    kept, target = Kept(), MemoryTarget()
+    apply_and_record(kept, target, *ALL)
+    (run,) = target.runs()
+    (done,) = [one for one in recorded(kept, OWNER).objects if one.intents]
+    assert done.times == {run.id: RunTimes(run.created, run.started, run.ended)}
+    (path,) = [name for name in kept.files if "/runs/" in name]
+    del kept.files[path]
+    assert not [one for one in recorded(kept, OWNER).objects if one.times]

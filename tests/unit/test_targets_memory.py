@@ -133,6 +133,19 @@ def test_what_is_deleted_is_seen_for_a_while_and_its_name_is_not_free() -> None:
     assert ours.target.read()[workspace().key].presence is Presence.PRESENT
 
 
+def test_what_has_taken_the_place_of_something_that_is_still_seen_is_the_one_that_counts() -> None:
+    ours = project(Quirk.LINGERS)
+    ours.apply([workspace(), connection()])
+    other = replace(connection(), spec={**connection().spec, "type": "HTTP"})
+    ours.apply([workspace(), other])
+    assert len(state_of(ours).all_of(other.key)) == 2 and state_of(ours).twins() == []
+    assert ours.plan([workspace(), other]).steps == ()
+    changed = replace(other, description="changed before the old one is gone")
+    ours.apply([workspace(), changed])
+    assert ours.target.read()[other.key].description == changed.description
+    assert ours.plan([workspace(), changed]).steps == ()
+
+
 def test_a_new_name_that_is_still_being_left_is_not_free() -> None:
     ours = project(Quirk.LINGERS)
     hall = Resource(Key(Kind.WORKSPACE, "", "hall"), {}, workspace().place)

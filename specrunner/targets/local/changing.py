@@ -160,7 +160,8 @@ class Restoring(Change):
             key = self.recorded.key
             task = self.engine.tasks.named(self.engine.workspaces.named(key.workspace).id, key.name)
             for intent, state in self.recorded.intents.items():
-                self.engine.runs.restore(task, intent, _state(state), self.recorded.runs.get(intent, ""))
+                run = self.recorded.runs.get(intent, "")
+                self.engine.runs.restore(task, intent, _state(state), run, self.recorded.times.get(run))
 
 
 def remove(engine: Engine, step: Step, note: Note) -> None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from specrunner.core.lifecycle import OrchestrationState
+from specrunner.core.lifecycle import OrchestrationState, TaskState
 from specrunner.core.values import Json, JsonObject
 from specrunner.engine.engine import Engine
 from specrunner.engine.records import Connection, Deployment, ModelVersion, Orchestration, Ownership, Pipeline, Task
+from specrunner.targets.base import SUSPENDED
 
 
 class Shape(NamedTuple):
@@ -73,11 +74,23 @@ def in_force(engine: Engine, newest_first: Sequence[Orchestration]) -> Orchestra
 
 
 def orchestration(engine: Engine, newest_first: Sequence[Orchestration]) -> Shape:
-    """An orchestration, from all its versions."""
+    """An orchestration, from all its versions: the one in force, and what became of a newer one."""
     newest, usable = newest_first[0], in_force(engine, newest_first)
-    return Shape({"sha": usable.sha} if usable else {}, newest.id, str(newest.status), newest.error)
+    if usable is None:
+        return Shape({}, newest.id, str(newest.status), newest.error)
+    return Shape({"sha": usable.sha}, usable.id, str(usable.status), "" if usable is newest else _newer(newest))
+
+
+def _newer(newest: Orchestration) -> str:
+    """What became of a version that is not in force though it came later."""
+    if newest.status is OrchestrationState.ERROR:
+        return f"A newer version could not be packaged: {newest.error}"
+    if newest.status is OrchestrationState.READY:
+        return "The bytes of a newer version are gone."
+    return "A newer version is not packaged yet."
 
 
 def task(found: Task, sha: str, intents: Mapping[str, str]) -> Shape:
     """A task; `sha` is that of its orchestration's version."""
-    return Shape({**found.spec, "orchestrationSha": sha}, found.id, str(found.status), intents=intents)
+    state = SUSPENDED if found.suspended and found.status is TaskState.STARTED else str(found.status)
+    return Shape({**found.spec, "orchestrationSha": sha}, found.id, state, intents=intents)

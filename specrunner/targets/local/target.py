@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from specrunner.core.due import Due
 from specrunner.core.errors import Diagnostic, NotFound
 from specrunner.core.keys import Key
 from specrunner.core.leases import Holder, Lease
@@ -13,11 +16,12 @@ from specrunner.core.outcome import RunView
 from specrunner.core.plan import Step
 from specrunner.core.recorded import Recorded
 from specrunner.core.resources import Live, Owner, Resource
+from specrunner.core.services import ServiceState
 from specrunner.core.values import JsonObject, Secret
 from specrunner.engine.engine import Engine
 from specrunner.engine.records import Run, Task
 from specrunner.targets.base import Note, PutOrder, Stored, silent
-from specrunner.targets.local import capabilities, reading
+from specrunner.targets.local import capabilities, following, reading
 from specrunner.targets.local.changing import Change, Restoring, remove
 
 if TYPE_CHECKING:
@@ -33,6 +37,7 @@ class LocalTarget:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._stopped = threading.Event()
 
     def read(self) -> Live:
         """Everything live."""
@@ -102,7 +107,9 @@ class LocalTarget:
         """Run a task to its end, or only start it."""
         found = self._task(task)
         run = self._engine.runs.submit(found, intent, args)
-        note(f"running, run {run.id[:8]}")
+        host = self.host()
+        by = f", by `specrunner serve` (process {host.pid})" if host else ""
+        note(f"running, run {run.id[:8]}{by}")
         if not wait:
             return self._view(self._engine.runs.begin(run.id))
         ended = self._engine.runs.carry_out(run.id)
@@ -113,14 +120,48 @@ class LocalTarget:
         runs = self._engine.history.all() if task is None else self._engine.history.of_key(str(task))
         return [self._view(self._engine.runs.recovered(run)) for run in runs]
 
-    def log(self, run_id: str) -> Iterator[tuple[float, str]]:
-        """The complete lines of a run's log so far."""
-        run, offset = self._engine.history.get(run_id), 0
-        while True:
-            lines, offset = self._engine.runs.log(run, offset)
-            if not lines:
-                return
-            yield from ((line.time, line.text) for line in lines)
+    def log(self, run_id: str, *, follow: bool = False) -> Iterator[tuple[float, str]]:
+        """The complete lines of a run's log, also those to come where they are followed."""
+        self._engine.history.get(run_id)  # one that there is not is said at once, not at the first line
+        return following.lines(self._engine, run_id, self._stopped if follow else None)
+
+    def kill_run(self, run_id: str) -> RunView:
+        """End a run."""
+        return self._view(self._engine.runs.kill(run_id))
+
+    def host(self) -> Holder | None:
+        """The living `specrunner serve` on this state folder."""
+        return self._engine.hosting.living()
+
+    def suspend(self, task: Key) -> None:
+        """Hold a task back."""
+        self._engine.tasks.suspend(self._task(task))
+
+    def resume(self, task: Key) -> None:
+        """Hold a task back no longer."""
+        self._engine.tasks.resume(self._task(task))
+
+    def service_state(self, task: Key) -> ServiceState | None:
+        """How a service is just now."""
+        return self._engine.services.state(self._task(task))
+
+    def upcoming(self, task: Key, after: datetime, count: int) -> list[Due]:
+        """The next instants of a task's schedule."""
+        timing = self._engine.tasks.timing(self._task(task))
+        return list(timing.upcoming(after, count)) if timing else []
+
+    def missed(self, task: Key, begin: datetime, end: datetime) -> list[datetime]:
+        """The instants of a span that have had no run."""
+        return self._engine.runs.missed(self._task(task), begin, end)
+
+    def backfill(self, task: Key, begin: datetime, end: datetime) -> list[RunView]:
+        """Make a run for each of them."""
+        return [self._view(run) for run in self._engine.runs.backfill(self._task(task), begin, end)]
+
+    def attend(self, run_id: str) -> RunView:
+        """Carry a run out, or wait for whoever does."""
+        ended = self._engine.runs.carry_out(run_id)
+        return self._view(ended, self._tail(ended))
 
     def infer(self, pipeline: Key, file: Path) -> pa.Table:
         """Infer on the rows of a file."""
@@ -139,6 +180,7 @@ class LocalTarget:
 
     def stop_waiting(self) -> None:
         """Let every `run` return soon; the runs themselves go on under their supervisors."""
+        self._stopped.set()
         self._engine.runs.stop_waiting()
 
     def close(self) -> None:
@@ -170,4 +212,5 @@ class LocalTarget:
             sha=run.sha,
             environment=run.environment,
             log_tail=tail,
+            first=run.first_at,
         )

@@ -25,6 +25,8 @@ from specrunner.targets.memory.raw import RawObject, RawRun, Record
 if TYPE_CHECKING:
     from specrunner.targets.memory.state import MemoryState
 
+_MOMENTS = ("created", "started", "ended", "scheduled")
+
 
 class StateFile:
     """One file and its lock. Written whole and exchanged at once, so that a reader never sees half of it."""
@@ -74,6 +76,7 @@ def dump(state: MemoryState) -> dict[str, Any]:
         "quirks": sorted(state.quirks),
         "lingers": state.lingers,
         "remembered": [asdict(owner) for owner in state.remembered],
+        "suspended": sorted(state.suspended),
         "objects": [_plain(thing) for thing in state.objects.values()],
         "records": [{"key": str(key), **_plain(record)} for key, record in state.records.items()],
         "runs": [_plain(run) for run in state.runs.values()],
@@ -89,6 +92,7 @@ def fill(state: MemoryState, data: dict[str, Any]) -> None:
     state.key, state.count = bytes.fromhex(data["key"]), data["count"]
     state.quirks, state.lingers = frozenset(map(Quirk, data["quirks"])), data["lingers"]
     state.remembered.update(Owner(**owner) for owner in data["remembered"])
+    state.suspended.update(data["suspended"])
     for thing in data["objects"]:
         state.keep(RawObject(**thing | {"key": Key.parse(thing["key"])}))
     for record in data["records"]:
@@ -117,7 +121,7 @@ def _plain(thing: Any) -> dict[str, Any]:
 
 
 def _run(data: dict[str, Any]) -> dict[str, Any]:
-    moments = {name: parse_iso(data[name]) if data[name] else None for name in ("created", "started", "ended")}
+    moments = {name: parse_iso(data[name]) if data[name] else None for name in _MOMENTS}
     reason = Reason(data["reason"]) if data["reason"] else None
     return {**data, **moments, "task": Key.parse(data["task"]), "status": RunState(data["status"]), "reason": reason}
 

@@ -46,7 +46,10 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class RawRun:
-    """One run. `worker` is the process that carries it out, empty before it began."""
+    """One run, for the instant `scheduled` where it has one; `worker` is the process that carries it out.
+
+    That is empty before it began.
+    """
 
     id: str
     task: Key
@@ -63,3 +66,4 @@ class RawRun:
     started: datetime | None = None
     ended: datetime | None = None
     results: Json = None
+    scheduled: datetime | None = None

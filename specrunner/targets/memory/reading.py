@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from specrunner.core.keys import Key
-from specrunner.core.resources import LiveObject, Presence
+from specrunner.core.keys import Key, Kind
+from specrunner.core.lifecycle import TaskState
+from specrunner.core.resources import LiveObject, Presence, is_run_once
+from specrunner.targets.base import SUSPENDED
 from specrunner.targets.memory import quirks
 from specrunner.targets.memory.quirks import Quirk
 from specrunner.targets.memory.raw import RawObject, Record
@@ -63,7 +65,7 @@ def told(state: MemoryState, thing: RawObject) -> LiveObject:
         key=known_as(state, thing),
         spec=quirks.told_spec(state.quirks, kind, thing.spec),
         id=thing.id,
-        state=thing.state,
+        state=SUSPENDED if thing.id in state.suspended else _state(state, thing),
         detail=thing.detail,
         owner=record.owner if record else None,
         applied=record.applied if record else None,
@@ -92,6 +94,20 @@ def missing(key: Key, record: Record) -> LiveObject:
         secrets=record.secrets,
         presence=Presence.MISSING,
     )
+
+
+def _state(state: MemoryState, thing: RawObject) -> str:
+    """The state in the words of the embedded engine, which the schema of status files knows."""
+    if thing.key.kind is Kind.PIPELINE:
+        return "running" if thing.spec.get("deployed") else "undeployed"
+    if thing.key.kind is not Kind.TASK:
+        return thing.state
+    if not is_run_once(thing.spec):
+        return str(TaskState.STARTED)
+    runs = [as_seen(state, run).status for run in state.runs_of(thing.id)]
+    if not runs:
+        return str(TaskState.PENDING)
+    return str(TaskState.COMPLETED if all(status.ended for status in runs) else TaskState.STARTED)
 
 
 def _intents(state: MemoryState, task_id: str) -> Mapping[str, str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from specrunner.core.errors import StalePlan
 from specrunner.core.lifecycle import RunState
-from specrunner.core.recorded import Recorded
+from specrunner.core.recorded import Recorded, RunTimes
 from specrunner.targets.base import PutOrder
 from specrunner.targets.memory.quirks import server_name
 from specrunner.targets.memory.raw import RawObject, RawRun
@@ -32,7 +33,9 @@ def restore(state: MemoryState, recorded: Recorded, order: PutOrder, prints: Map
     state.keep(made)
     state.records[resource.key] = record_of(order, prints)
     for intent, status in recorded.intents.items():
-        state.keep_run(_ended(state, made, intent, RunState(status), recorded.runs.get(intent, ""), now))
+        run = recorded.runs.get(intent, "")
+        times = recorded.times.get(run, RunTimes(now))
+        state.keep_run(_ended(state, made, intent, RunState(status), run, replace(times, ended=times.ended or now)))
 
 
 def _check_ours(state: MemoryState, there: RawObject, order: PutOrder) -> None:
@@ -46,16 +49,17 @@ def _check_ours(state: MemoryState, there: RawObject, order: PutOrder) -> None:
         )
 
 
-def _ended(state: MemoryState, task: RawObject, intent: str, status: RunState, run_id: str, now: datetime) -> RawRun:
+def _ended(state: MemoryState, task: RawObject, intent: str, status: RunState, run_id: str, times: RunTimes) -> RawRun:
     """The run that the status files tell of; of one that had not ended nobody knows how it went."""
     return RawRun(
         id=run_id or f"run-{state.new_id()}",
         task=task.key,
         task_id=task.id,
-        created=now,
+        created=times.created,
         status=status if status.ended else RunState.LOST,
         intent=intent,
         sha=str(task.spec.get("orchestrationSha", "")),
         detail="It is known from the status files only.",
-        ended=now,
+        started=times.started,
+        ended=times.ended,
     )

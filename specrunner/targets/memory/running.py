@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from specrunner.core.errors import SpecrunnerError
 from specrunner.core.keys import Key
@@ -66,15 +67,14 @@ class Crew:
     clock: Clock
     code: Code = succeed
 
-    def submit(self, task: RawObject, intent: str, args: JsonObject) -> RawRun:
+    def submit(self, task: RawObject, intent: str, args: JsonObject, scheduled: datetime | None = None) -> RawRun:
         """Record a run; for an intent that is under way or was carried out well, that run. Inside `writing()`."""
         earlier = [run for run in self.state.runs_of(task.id) if intent and run.intent == intent]
         if earlier and (not earlier[-1].status.ended or earlier[-1].status is RunState.SUCCESS):
             return earlier[-1]
         sha = str(task.spec.get("orchestrationSha", ""))
-        run = RawRun(
-            f"run-{self.state.new_id()}", task.key, task.id, self.clock.now(), intent=intent, args=args, sha=sha
-        )
+        name, now = f"run-{self.state.new_id()}", self.clock.now()
+        run = RawRun(name, task.key, task.id, now, intent=intent, args=args, sha=sha, scheduled=scheduled)
         return self.state.keep_run(run)
 
     def start(self, run_id: str) -> None:
@@ -100,15 +100,33 @@ class Crew:
                     return run
                 self.state.changed.wait(patience)
 
+    def lines(
+        self, run_id: str, told: int, stopped: threading.Event, *, wait: bool
+    ) -> tuple[list[tuple[float, str]], bool]:
+        """The lines of a log after those that were told, and whether the run has ended; where wanted, waits for one."""
+        patience = _POLL if self.state.is_shared else None
+        with self.state.changed:
+            while True:
+                with self.state.reading():
+                    found = self.state.logs.get(run_id, [])[told:]
+                    ended = as_seen(self.state, self.state.runs[run_id]).status.ended
+                if found or ended or not wait or stopped.is_set():
+                    return found, ended or stopped.is_set()
+                self.state.changed.wait(patience)
+
     def kill(self, task_id: str) -> None:
         """End what runs of a task. Inside `writing()`."""
         for run in self.state.runs_of(task_id):
-            if not run.status.ended:
-                self.state.keep_run(
-                    replace(run, status=RunState.KILLED, reason=Reason.KILLED, exit_code=143, ended=self.clock.now())
-                )
-                if run.id in self.state.killed:
-                    self.state.killed[run.id].set()
+            self.end(run)
+
+    def end(self, run: RawRun) -> None:
+        """End a run that has not ended. Inside `writing()`."""
+        if not run.status.ended:
+            self.state.keep_run(
+                replace(run, status=RunState.KILLED, reason=Reason.KILLED, exit_code=143, ended=self.clock.now())
+            )
+            if run.id in self.state.killed:
+                self.state.killed[run.id].set()
 
     def _work(self, run_id: str, killed: threading.Event) -> None:
         run = self.state.runs[run_id]
@@ -164,11 +182,11 @@ def view(run: RawRun, tail: tuple[str, ...] = ()) -> RunView:
         detail=run.detail,
         exit_code=run.exit_code,
         intent=run.intent,
+        scheduled=run.scheduled,
         started=run.started,
         ended=run.ended,
         args=run.args,
         results=run.results,
         sha=run.sha,
-        environment="memory",
         log_tail=tail,
     )

@@ -45,6 +45,7 @@ class MemoryState:
         self.leases: dict[str, Lease] = {}
         self.blobs: dict[str, bytes] = {}
         self.remembered: set[Owner] = set()
+        self.suspended: set[str] = set()  # tasks, by id
         self.killed: dict[str, threading.Event] = {}  # by run, for what runs in this process
         self.changed = threading.Condition(threading.RLock())  # told of every write
         self._ids: dict[Key, list[str]] = {}
@@ -93,17 +94,17 @@ class MemoryState:
         return f"m-{self.count}"
 
     def find(self, key: Key) -> RawObject | None:
-        """The oldest object known as `key`."""
-        ids = self._ids.get(key)
-        return self.objects[ids[0]] if ids else None
+        """The oldest object known as `key`; one that is being deleted only where there is no other."""
+        found = self.all_of(key)
+        return next((thing for thing in found if not thing.looks), found[0]) if found else None
 
     def all_of(self, key: Key) -> list[RawObject]:
         """Every object known as `key`: more than one are twins."""
         return [self.objects[identity] for identity in self._ids.get(key, ())]
 
     def twins(self) -> list[Key]:
-        """The keys under which there are several objects."""
-        return sorted(key for key, ids in self._ids.items() if len(ids) > 1)
+        """The keys under which there are several objects, not counting what is being deleted."""
+        return sorted(key for key in self._ids if sum(not thing.looks for thing in self.all_of(key)) > 1)
 
     def users(self, key: Key) -> list[Key]:
         """The objects that cannot do without this one, deleted ones left out."""
@@ -179,6 +180,7 @@ class MemoryState:
         for index in (self._ids, self._users, self._run_ids):
             index.clear()
         self.remembered.clear()
+        self.suspended.clear()
 
     def _there(self, key: Key) -> RawObject:
         found = self.find(key)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from specrunner.core.due import Due
 from specrunner.core.errors import Diagnostic, NotFound, PackagingFailed, Unavailable
 from specrunner.core.keys import Key, Kind
 from specrunner.core.leases import Holder, Lease
@@ -16,10 +18,12 @@ from specrunner.core.plan import Step
 from specrunner.core.ports import Clock
 from specrunner.core.recorded import Recorded
 from specrunner.core.resources import Live, Owner, Payload, Resource
+from specrunner.core.services import ServiceState
 from specrunner.core.values import JsonObject, Secret
 from specrunner.engine.clock import SystemClock
 from specrunner.targets.base import Note, PutOrder, Stored, silent
-from specrunner.targets.memory import leasing, processes, reading, restoring
+from specrunner.targets.memory import leasing, processes, reading, restoring, scheduling
+from specrunner.targets.memory.raw import RawRun
 from specrunner.targets.memory.running import Code, Crew, as_seen, succeed, view
 from specrunner.targets.memory.state import MemoryState
 from specrunner.targets.memory.writing import Writer, check_details
@@ -188,17 +192,14 @@ class MemoryTarget:
     ) -> RunView:
         """Run a task and wait for the end."""
         with self.state.writing():
-            found = self.state.find(task)
-            if found is None or found.looks:
-                raise NotFound(f"There is no task {task}.")
+            found = scheduling.task_of(self.state, task)
             run = self._crew.submit(found, intent or "", found.spec.get("args", {}) if args is None else args)
         note(f"running, {run.id}")
+        if wait:
+            return self.attend(run.id)
         self._crew.start(run.id)
-        if not wait:
-            with self.state.reading():
-                return view(self.state.runs[run.id])
-        ended = self._crew.wait(run.id, self._stopped)
-        return view(ended, tuple(text for _, text in self.log(run.id))[-_TAIL_LINES:])
+        with self.state.reading():
+            return view(self.state.runs[run.id])
 
     def runs(self, task: Key | None = None) -> list[RunView]:
         """Runs, newest first."""
@@ -208,13 +209,74 @@ class MemoryTarget:
             ]
         return found[::-1]
 
-    def log(self, run_id: str) -> Iterator[tuple[float, str]]:
-        """The lines of a run's log so far."""
+    def log(self, run_id: str, *, follow: bool = False) -> Iterator[tuple[float, str]]:
+        """The lines of a run's log, also those to come where they are followed."""
         with self.state.reading():
-            if run_id not in self.state.runs:
-                raise NotFound(f"There is no run {run_id!r}.")
-            lines = list(self.state.logs.get(run_id, ()))
-        yield from lines
+            self._existing(run_id)
+        told = 0
+        while True:
+            lines, ended = self._crew.lines(run_id, told, self._stopped, wait=follow)
+            yield from lines
+            told += len(lines)
+            if ended or not follow:
+                return
+
+    def kill_run(self, run_id: str) -> RunView:
+        """End a run."""
+        with self.state.writing():
+            self._crew.end(self._existing(run_id))
+            return view(self.state.runs[run_id])
+
+    def _existing(self, run_id: str) -> RawRun:
+        if run_id not in self.state.runs:
+            raise NotFound(f"There is no run {run_id!r}.")
+        return self.state.runs[run_id]
+
+    def host(self) -> Holder | None:
+        """Nobody: schedules are stored here and never fire."""
+        return None
+
+    def suspend(self, task: Key) -> None:
+        """Hold a task back."""
+        with self.state.writing():
+            scheduling.hold_back(self.state, task, suspended=True)
+
+    def resume(self, task: Key) -> None:
+        """Hold a task back no longer."""
+        with self.state.writing():
+            scheduling.hold_back(self.state, task, suspended=False)
+
+    def service_state(self, task: Key) -> ServiceState | None:
+        """How a service is; nobody keeps one alive here."""
+        with self.state.reading():
+            return scheduling.service_state(self.state, task)
+
+    def upcoming(self, task: Key, after: datetime, count: int) -> list[Due]:
+        """The next instants of a task's schedule."""
+        with self.state.reading():
+            timing = scheduling.timing_of(self.state, task)
+        return list(timing.upcoming(after, count)) if timing else []
+
+    def missed(self, task: Key, begin: datetime, end: datetime) -> list[datetime]:
+        """The instants of a span that have had no run."""
+        with self.state.reading():
+            return scheduling.missed(self.state, task, begin, min(end, self._clock.now()))
+
+    def backfill(self, task: Key, begin: datetime, end: datetime) -> list[RunView]:
+        """Make a run for each of them."""
+        with self.state.writing():
+            instants = scheduling.missed(self.state, task, begin, min(end, self._clock.now()))
+            found = scheduling.task_of(self.state, task)
+            args = found.spec.get("args", {})
+            return [view(self._crew.submit(found, "", args, instant)) for instant in instants]
+
+    def attend(self, run_id: str) -> RunView:
+        """Carry a run out, or wait for whoever does."""
+        with self.state.reading():
+            self._existing(run_id)
+        self._crew.start(run_id)
+        ended = self._crew.wait(run_id, self._stopped)
+        return view(ended, tuple(text for _, text in self.log(run_id))[-_TAIL_LINES:])
 
     def stop_waiting(self) -> None:
         """Let every `run` return soon; the runs themselves go on."""

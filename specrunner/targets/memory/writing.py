@@ -95,7 +95,7 @@ class Writer:
         found = self.state.all_of(order.resource.key)
         if Quirk.TWINS in self.state.quirks and order.step.creates and found and self._unseen(order.resource.key):
             return next((thing for thing in found if _same_create(thing, order)), None)
-        return found[0] if found else None
+        return self.state.find(order.resource.key)
 
     def _check_needs(self, resource: Resource) -> None:
         for needed in references_of(resource.key, resource.spec):
@@ -113,7 +113,9 @@ class Writer:
         resource, record = order.resource, record_of(order, prints)
         thing = there or self._made(order)
         if failure is not None:
-            self.state.keep(replace(thing, state="error", detail=failure.detail or failure.summary))
+            usable = there is not None and "sha" in there.spec  # the version before stays in force
+            state = "ready" if usable else "error"
+            self.state.keep(replace(thing, state=state, detail=failure.detail or failure.summary))
             self.state.records.setdefault(resource.key, Record(order.owner, applied={}))
             return
         if resource.payload is not None:
