@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -15,6 +16,7 @@ from specrunner.core.values import iso, short_sha
 from specrunner.report.as_json import live_json, run_json
 from specrunner.report.lines import Line
 from specrunner.report.text import run_words
+from specrunner.targets.base import SUSPENDED, Target
 
 
 @click.command()
@@ -23,7 +25,7 @@ from specrunner.report.text import run_words
 def status(root: Path, as_json: bool) -> None:
     """Show what is live, and how the last run of each task went."""
     with open_target(root, must_exist=True) as target:
-        live = target.read()
+        live = {key: _as_it_is(target, found) for key, found in target.read().items()}
         last: dict[Key, RunView] = {}
         for view in target.runs():
             last.setdefault(view.task, view)
@@ -36,6 +38,14 @@ def status(root: Path, as_json: bool) -> None:
         return
     columns = ("kind", "workspace", "name", "state", "last run", "version", "owner")
     table(columns, [_row(found, last.get(key)) for key, found in sorted(live.items())])
+
+
+def _as_it_is(target: Target, found: LiveObject) -> LiveObject:
+    """A service with its state of this moment; what else there is, as it was read."""
+    if found.spec.get("service") is None or found.state == SUSPENDED:
+        return found
+    now = target.service_state(found.key)
+    return replace(found, state=str(now)) if now is not None else found
 
 
 def _last_run(run: RunView) -> str:

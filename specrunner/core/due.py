@@ -11,7 +11,7 @@ last, and the last is found by halving. So a host that was away for a year is ba
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -103,6 +103,15 @@ class Timing:
         """The first instant strictly after another."""
         instant = self.fire(after)
         return None if instant is None else self.due(instant)
+
+    def upcoming(self, after: datetime, count: int) -> Iterator[Due]:
+        """The next `count` instants strictly after another; fewer where the schedule ends before."""
+        for _ in range(count):
+            found = self.next(after)
+            if found is None:
+                return
+            yield found
+            after = found.instant
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from specrunner.core.errors import Busy, SpecrunnerError
 from specrunner.core.keys import Key
@@ -20,6 +21,7 @@ from specrunner.engine.clock import SystemClock
 from specrunner.engine.connections import Connections
 from specrunner.engine.context import Context
 from specrunner.engine.facts import Facts
+from specrunner.engine.hosting import Hosting
 from specrunner.engine.leases import Leases
 from specrunner.engine.models import Models
 from specrunner.engine.ownership import Ownerships
@@ -35,8 +37,12 @@ from specrunner.engine.store.database import Database
 from specrunner.engine.tasks.executors.local import LocalExecutor
 from specrunner.engine.tasks.history import History
 from specrunner.engine.tasks.runs import Colleagues, Runs
+from specrunner.engine.tasks.services import Services
 from specrunner.engine.tasks.tasks import Tasks
 from specrunner.engine.workspaces import Workspaces
+
+if TYPE_CHECKING:
+    from specrunner.engine.host import Host
 
 ApiFactory = Callable[["Engine"], RunApi]
 
@@ -87,6 +93,10 @@ class Engine:
         colleagues = Colleagues(self.tasks, self.history, self.orchestrations, self.connections, self.deployments)
         self.runs = Runs(context, colleagues, executor or LocalExecutor(), self.run_api)
         self.runs.ended = lambda _run_id: self.planes.sweep()
+        self.services = Services(self.history)
+        self.hosting = Hosting(folder, self.leases, clock)
+        self.runs.hosted_elsewhere = lambda: self.hosting.living() is not None
+        self.runs.ring = self.hosting.ring
 
     def run_api(self) -> RunApi:
         """The API that runs talk to, started at first use. Raises SpecrunnerError if none was wired in."""
@@ -95,6 +105,12 @@ class Engine:
                 raise SpecrunnerError("This engine has no API for runs, so it can't start any.")
             self._api = self._api_factory(self)
         return self._api
+
+    def host(self, max_runs: int) -> Host:
+        """What hosts this state folder, not yet serving; at most `max_runs` runs are under way at once."""
+        from specrunner.engine.host import Host
+
+        return Host(self._context, self.runs, self.hosting, max_runs)
 
     def transaction(self) -> AbstractContextManager[None]:
         """Whatever this thread reads and writes meanwhile is done as a whole or not at all; for quick work only."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 
+from specrunner.core.keys import Key, Kind
 from specrunner.core.lifecycle import OrchestrationState, Reason, RunState, TaskState
 from specrunner.core.resources import Owner
 from specrunner.core.values import Json, JsonObject
@@ -117,7 +119,10 @@ class Orchestration:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """An order to run an orchestration; `spec` is normalised, secrets in it are references."""
+    """An order to run an orchestration; `spec` is normalised, secrets in it are references.
+
+    Its schedule is settled up to `since`; `suspended` is what a command said, whatever the spec says.
+    """
 
     id: str
     workspace_id: int
@@ -128,11 +133,31 @@ class Task:
     status: TaskState
     created_at: datetime
     updated_at: datetime
+    since: datetime
+    suspended: bool
+
+    @property
+    def key(self) -> Key:
+        """The key by which files and records name the task."""
+        return Key(Kind.TASK, self.workspace, self.name)
+
+
+class Origin(StrEnum):
+    """Why a run is there."""
+
+    HAND = "hand"  # somebody asked for it
+    INTENT = "intent"  # a run-once task was applied
+    SCHEDULE = "schedule"  # an instant of its schedule came
+    BACKFILL = "backfill"  # somebody asked for a missed instant
+    SERVICE = "service"  # a service is kept alive
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One execution of a task."""
+    """One execution of a task.
+
+    `scheduled_at` is the instant that it is for; a skip may stand for all of them from `first_at` on.
+    """
 
     id: str
     task_id: str
@@ -154,6 +179,8 @@ class Run:
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+    origin: Origin
+    first_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,11 @@ _PORT_FACT = "api-port"
 
 
 class LoopbackApi:
-    """Adapter of the port `RunApi`: starts at the first call of `address`."""
+    """Adapter of the port `RunApi`: starts at the first call of `address`, on `port` if that is said."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, port: int | None = None) -> None:
         self._engine = engine
+        self._wanted = port
         self._lock = threading.Lock()
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
@@ -49,7 +50,7 @@ class LoopbackApi:
     def _start(self) -> None:
         listening = self._bind()
         self._port = listening.getsockname()[1]
-        if self._engine.facts.get(_PORT_FACT) is None:
+        if self._wanted is not None or self._engine.facts.get(_PORT_FACT) is None:
             # Kept for good: a second host that had to take another port must not lead the first one's runs astray.
             self._engine.facts.put(_PORT_FACT, str(self._port))
         config = uvicorn.Config(
@@ -63,6 +64,8 @@ class LoopbackApi:
         self._thread.start()
 
     def _bind(self) -> socket.socket:
+        if self._wanted is not None:
+            return self._bind_wanted(self._wanted)
         stored = self._engine.facts.get(_PORT_FACT)
         for port in [int(stored)] if stored else []:
             try:
@@ -74,6 +77,15 @@ class LoopbackApi:
             return _listen(0)
         except OSError as problem:
             raise _no_port(problem) from problem
+
+    def _bind_wanted(self, port: int) -> socket.socket:
+        try:
+            return _listen(port)
+        except OSError as problem:
+            raise SpecrunnerError(
+                f"The API can't listen on {_LOOPBACK}:{port}: {problem.strerror}.",
+                remedy="End what listens there, or choose another port with --port.",
+            ) from problem
 
 
 def _listen(port: int) -> socket.socket:

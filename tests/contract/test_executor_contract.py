@@ -7,6 +7,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,8 +17,21 @@ from specrunner.core.errors import NotFound, SpecrunnerError
 from specrunner.core.lifecycle import Reason, RunState
 from specrunner.engine.ports import Executor, RunExit, RunOrder
 from specrunner.engine.tasks.executors.local import LocalExecutor
+from tests.integration.supervisor.groups import place_for_groups
 
-ADAPTERS: dict[str, Callable[[], Executor]] = {"local": LocalExecutor}
+Make = Callable[[], Executor]
+
+
+@contextmanager
+def _local_in_groups() -> Iterator[Make]:
+    with place_for_groups() as place:
+        yield lambda: LocalExecutor(place)
+
+
+ADAPTERS: dict[str, Callable[[], AbstractContextManager[Make]]] = {
+    "local": lambda: nullcontext(LocalExecutor),
+    "local in control groups": _local_in_groups,
+}
 PATIENCE = 20.0
 FOREVER = "import signal, threading\nprint('up', flush=True)\nthreading.Event().wait()\n"
 
@@ -25,7 +39,7 @@ FOREVER = "import signal, threading\nprint('up', flush=True)\nthreading.Event().
 class Runs:
     """Makes orders for pieces of code, and ends what a test has left."""
 
-    def __init__(self, folder: Path, make: Callable[[], Executor]) -> None:
+    def __init__(self, folder: Path, make: Make) -> None:
         self.make = make
         self.executor = make()
         self._folder = folder
@@ -77,9 +91,10 @@ class Runs:
 
 @pytest.fixture(params=sorted(ADAPTERS))
 def runs(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Runs]:
-    found = Runs(tmp_path, ADAPTERS[request.param])
-    yield found
-    found.close()
+    with ADAPTERS[request.param]() as make:
+        found = Runs(tmp_path, make)
+        yield found
+        found.close()
 
 
 def test_code_that_ends_well_is_a_success(runs: Runs) -> None:

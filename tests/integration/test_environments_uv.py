@@ -9,13 +9,13 @@ import subprocess
 import sys
 import time
 import zipfile
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from specrunner.core.errors import PackagingFailed
-from specrunner.engine.packaging.environments import UvEnvironments
+from specrunner.engine.packaging.environments import UNUSED, UvEnvironments
 from specrunner.engine.packaging.uv import TimeLimitExceeded
 
 # Waits for a line, then wants the lock given as an argument; tells how many builds it took.
@@ -46,6 +46,24 @@ def hang(*ignored):
     signal.pause()
 builds._seal = hang
 UvEnvironments(Path(sys.argv[1])).ensure(sys.argv[2])
+"""
+
+# Nothing is left but uv's cache; tells the interpreter of the new environment and the first line of the new lock.
+_AGAIN = """
+import socket, sys
+from pathlib import Path
+from specrunner.engine.packaging.environments import UvEnvironments
+try:
+    socket.create_connection(("127.0.0.1", 9), timeout=1)
+except OSError as problem:
+    assert problem.errno == 101, problem  # ENETUNREACH: not even ourselves
+fresh = Path(sys.argv[2]) / "cache"
+fresh.mkdir()
+(fresh / "uv").symlink_to(Path(sys.argv[1]) / "uv")
+builder = UvEnvironments(fresh)
+lock = builder.lock("")
+print(builder.ensure(lock).python)
+print(lock.splitlines()[0])
 """
 
 
@@ -176,6 +194,22 @@ def test_without_a_network_what_was_built_once_can_be_built_again(
     assert _output(offline.ensure(lock).python, "import pandas; print('works')") == "works\n"
 
 
+def test_in_a_namespace_without_a_network_all_is_resolved_and_built_anew(
+    cache: Path, lock: str, tmp_path: Path
+) -> None:
+    first = UvEnvironments(cache).ensure(lock)
+    words = [sys.executable, "-c", _AGAIN, str(cache), str(tmp_path)]
+    done = subprocess.run(["unshare", "-n", *words], capture_output=True, text=True, timeout=300, check=False)
+    if "unshare" in done.stderr:
+        pytest.skip(f"no network namespace can be made here: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
+    python, again = done.stdout.splitlines()
+    assert again == lock.splitlines()[0]
+    assert Path(python).is_relative_to(tmp_path)
+    assert _output(Path(python), "import pandas; print('works')") == "works\n"
+    assert first.folder.exists()
+
+
 def test_without_a_network_nothing_new_can_be_had(builder: UvEnvironments, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UV_OFFLINE", "1")
     with pytest.raises(PackagingFailed):
@@ -224,6 +258,41 @@ def test_collecting_keeps_what_was_used_since(builder: UvEnvironments, small: st
     assert builder.collect(datetime(1971, 1, 1, tzinfo=UTC)) == [old]
     assert not old.exists()
     assert fresh.exists()
+
+
+def test_collecting_spares_what_is_named_and_what_a_process_was_started_from(
+    builder: UvEnvironments, small: str, tmp_path: Path
+) -> None:
+    named, busy, idle = (builder.ensure(f"{small}# {tmp_path} {word}\n") for word in ("named", "busy", "idle"))
+    for found in (named, busy, idle):
+        os.utime(found.folder / "specrunner-environment.json", (0, 0))
+    with subprocess.Popen([busy.python, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        assert [one.name for one in builder.kept() if one.busy] == [busy.folder.name]
+        gone = builder.collect(datetime(1971, 1, 1, tzinfo=UTC), keep=[named.folder.name])
+        process.communicate(b"\n")
+    assert gone == [idle.folder]
+    assert builder.collect(datetime(1971, 1, 1, tzinfo=UTC)) == sorted([named.folder, busy.folder])
+
+
+def test_whenever_one_is_built_those_that_nobody_used_for_long_go(
+    builder: UvEnvironments, small: str, tmp_path: Path
+) -> None:
+    old = builder.ensure(f"{small}# {tmp_path} forgotten\n").folder
+    lately = builder.ensure(f"{small}# {tmp_path} lately\n").folder
+    for folder, age in ((old, UNUSED + timedelta(days=1)), (lately, UNUSED - timedelta(days=1))):
+        moment = (datetime.now(UTC) - age).timestamp()
+        os.utime(folder / "specrunner-environment.json", (moment, moment))
+    builder.ensure(f"{small}# {tmp_path} another\n")
+    assert (old.exists(), lately.exists()) == (False, True)
+
+
+def test_what_is_kept_is_told_with_its_size_and_content(builder: UvEnvironments, lock: str) -> None:
+    folder = builder.ensure(lock).folder
+    found = next(one for one in builder.kept() if one.folder == folder)
+    assert found.name == builder.name(lock)
+    assert found.distributions == sum("==" in line for line in lock.splitlines())
+    assert found.size > 100_000_000  # pandas and pyarrow
+    assert sys.version.startswith(found.python)
 
 
 def test_a_full_or_forbidden_folder_is_a_packaging_error(tmp_path: Path) -> None:

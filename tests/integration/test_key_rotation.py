@@ -205,3 +205,38 @@ def test_where_nothing_was_applied_there_is_nothing_to_rotate(
     assert status_of(["-C", str(tmp_path), "secrets", "rotate-key"]) == 1
     assert "Nothing was applied" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_where_the_key_is_gone_no_other_is_made_and_the_way_out_is_told(root: Path) -> None:
+    kept = (state(root) / "key").read_bytes()
+    (state(root) / "key").unlink()
+    for command in (["plan"], ["apply", "--yes"]):
+        assert status_of(["-C", str(root), *command]) == 1
+        assert not (state(root) / "key").exists()
+    with pytest.raises(SpecrunnerError, match="The key is missing") as caught:
+        stored(root)
+    assert KEY_VARIABLE in caught.value.remedy and "move the folder" in caught.value.remedy
+    (state(root) / "key").write_bytes(kept)
+    assert planned(root).steps == ()
+
+
+def test_the_key_that_is_gone_may_be_given_in_the_variable(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KEY_VARIABLE, (state(root) / "key").read_text())
+    (state(root) / "key").unlink()
+    assert stored(root) == SECRETS
+
+
+def test_without_anything_sealed_a_key_is_made_anew(tmp_path: Path) -> None:
+    for _ in range(2):
+        open_engine(tmp_path).close()
+        (tmp_path / "key").unlink()
+    open_engine(tmp_path).close()
+    assert (tmp_path / "key").exists()
+
+
+def test_after_a_rotation_that_was_killed_the_new_key_alone_is_enough(root: Path) -> None:
+    command = [sys.executable, "-m", "tests.integration.rotation_samples", str(root), "committed"]
+    subprocess.run(command, cwd=CHECKOUT, capture_output=True, timeout=60, check=False)
+    assert len(list(state(root).glob("key*"))) == 2
+    (state(root) / "key").unlink()
+    assert stored(root) == SECRETS

@@ -60,3 +60,21 @@ def test_no_record_is_none_and_another_thing_is_an_error(tmp_path: Path) -> None
     (tmp_path / "list.json").write_text("[]")
     with pytest.raises(ValueError, match=r"list\.json"):
         exitfile.read(str(tmp_path / "list.json"))
+
+
+def test_a_record_that_could_not_be_written_whole_leaves_nothing(tmp_path: Path) -> None:
+    # JSON has no bytes; a disk that is full fails at the same place.
+    with pytest.raises(TypeError):
+        exitfile.write_once(str(tmp_path / "exit.json"), {"state": b"success"})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_room_for_a_record_is_taken_and_given_back(tmp_path: Path) -> None:
+    path = str(tmp_path / "exit.json")
+    exitfile.reserve(path)
+    [taken] = tmp_path.iterdir()
+    assert taken.stat().st_blocks * 512 >= 8192
+    assert exitfile.read(path) is None
+    exitfile.release(path)
+    exitfile.release(path)
+    assert list(tmp_path.iterdir()) == []

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
 import specrunner
 from specrunner.core import values
@@ -19,17 +21,23 @@ Files = Mapping[str, bytes]  # path below site-packages, with forward slashes, t
 _ALIAS = PurePosixPath("sdk/alias")
 
 
-def files() -> dict[str, bytes]:
-    """The files of the layer, as the running specrunner has them."""
+@cache
+def files() -> Files:
+    """The files of the layer, as the running specrunner has them.
+
+    Read once a process: every start of a run asks for them, and reading them takes longer than the rest of finding
+    its environment. What is laid in is so of one version, also where specrunner is replaced under a running engine.
+    """
     package = Path(specrunner.__file__).parent
     found = [package / "__init__.py", package / "py.typed", *sorted((package / "sdk").rglob("*"))]
     sources = [path for path in found if path.suffix == ".py" or path.name == "py.typed"]
-    return {
+    layer = {
         _destination(PurePosixPath(path.relative_to(package))): path.read_bytes()
         for path in sources
         # sdk/alias/__init__.py, if there is one, would become a module at the top of site-packages.
         if path.is_file() and path.parent != package / _ALIAS
     }
+    return MappingProxyType(layer)
 
 
 def version(layer: Files) -> str:

@@ -10,6 +10,7 @@ because uv makes it relocatable and runs start `bin/python` itself.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import stat
@@ -22,6 +23,7 @@ from pathlib import Path
 
 from specrunner.core import values
 from specrunner.core.errors import PackagingFailed
+from specrunner.core.values import JsonObject
 from specrunner.engine.packaging import base_layer
 from specrunner.engine.packaging.bytecode import BytecodePool
 from specrunner.engine.packaging.interpreters import Interpreter
@@ -52,6 +54,15 @@ def is_whole(folder: Path) -> bool:
 def python_of(folder: Path) -> Path:
     """The interpreter of an environment."""
     return folder / "bin" / "python"
+
+
+def content_of(folder: Path) -> JsonObject:
+    """What an environment was made of, as its marker says; nothing for what is not whole."""
+    try:
+        found: JsonObject = json.loads((folder / _MARKER).read_text("utf-8"))
+        return found
+    except (OSError, ValueError):
+        return {}
 
 
 def touch(folder: Path) -> None:

@@ -8,6 +8,7 @@ lies on the way to the first line of every run.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -55,12 +56,16 @@ def inspect(zip_path: Path) -> Bundle:
     return Bundle({name: entry.file_size for name, entry in files.items()}, entry, requirements, _sha256(zip_path))
 
 
+_DISK_TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}  # not the bundle's fault
+
+
 def unpack(zip_path: Path, folder: Path) -> None:
     """Write a bundle's files below `folder`, which is made if it is missing.
 
     Files get mode 0644, or 0755 where the zip has any executable bit, less the umask. Nothing that is there
     already is followed or overwritten. Raises PackagingFailed for every bundle that `inspect` refuses, where a
-    path is taken, and where the bytes are not as many as declared; part of the bundle may be written then.
+    path is taken, and where the bytes are not as many as declared; part of the bundle may be written then. Raises
+    OSError where the disk is full or read-only.
     """
     with _opened(zip_path) as archive:
         files = _checked(archive, zip_path)
@@ -83,6 +88,8 @@ def _opened(zip_path: Path) -> Iterator[zipfile.ZipFile]:
     except FileExistsError as error:
         raise _refusal(zip_path, [f"{error.filename} is there already, and unpacking overwrites nothing"]) from error
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, OSError) as error:
+        if isinstance(error, OSError) and error.errno in _DISK_TROUBLE:
+            raise
         # NotImplementedError: a compression method or zip version that Python cannot read.
         raise _refusal(zip_path, [f"it cannot be read as a zip file: {error}"]) from error
 

@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import datetime
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from specrunner.core import values
 from specrunner.core.errors import PackagingFailed
-from specrunner.engine.packaging import base_layer, builds, indexes, interpreters, locks, uv
+from specrunner.engine.packaging import base_layer, builds, indexes, interpreters, inventory, locks, uv
 from specrunner.engine.packaging.bytecode import BytecodePool
 from specrunner.engine.packaging.interpreters import Interpreter
+from specrunner.engine.packaging.inventory import Kept
 from specrunner.engine.packaging.uv import OnOutput, TimeLimitExceeded, Uv
 from specrunner.engine.ports import Environment
 
 DEFAULT_TIME_LIMIT = 15 * 60.0  # seconds
+UNUSED = timedelta(days=90)  # an environment that nobody has asked for so long is deleted when another is built
 
 _LAYOUT = 1  # of an environment's folder; a new number makes all of them anew
 _NAME_LENGTH = 32  # hexadecimal digits of the digest in a folder's name: 128 bits
@@ -68,7 +70,50 @@ class UvEnvironments:
         `on_output` gets each line of the installer's words. Raises PackagingFailed with the last of them.
         """
         layer = base_layer.files()
-        digest = values.digest(
+        digest = self._identity(lock, layer)
+        folder = self._environments / digest[:_NAME_LENGTH]
+        with _file_trouble(self._cache):
+            is_new = not builds.is_whole(folder)
+            if is_new:
+                self._build(folder, lock, layer, on_output)
+            builds.touch(folder)
+        if is_new:
+            self._make_room()
+        return Environment(digest, folder, builds.python_of(folder))
+
+    def name(self, lock: str) -> str:
+        """The name of the folder that the environment of a lock has or would have."""
+        return self._identity(lock, base_layer.files())[:_NAME_LENGTH]
+
+    def kept(self) -> list[Kept]:
+        """The environments that are built, those used last first."""
+        with _file_trouble(self._cache):
+            return inventory.kept(self._environments)
+
+    def collect(self, unused_since: datetime, keep: Collection[str] = ()) -> list[Path]:
+        """Delete the environments that `ensure` has not given out since then; their folders.
+
+        Those named in `keep` stay, and those that a living process was started from, or that are being built.
+        """
+        limit = values.utc(unused_since).timestamp()
+        gone = []
+        with _file_trouble(self._cache):
+            spared = {*keep, *inventory.busy(self._environments)}
+            for folder in inventory.folders(self._environments):
+                with self._guarded(folder, wait=0.0) as is_ours:
+                    if is_ours and folder.name not in spared and builds.last_use(folder) < limit:
+                        builds.remove(folder)
+                        gone.append(folder)
+            self._pool.forget_unused()
+        return gone
+
+    def _make_room(self) -> None:
+        """Delete what nobody has used for long: whenever there is one more, so that the cache has an end."""
+        with suppress(PackagingFailed):  # what was asked for is there
+            self.collect(datetime.now(UTC) - UNUSED)
+
+    def _identity(self, lock: str, layer: base_layer.Files) -> str:
+        return values.digest(
             {
                 "layout": _LAYOUT,
                 "lock": lock,
@@ -76,29 +121,6 @@ class UvEnvironments:
                 "base": base_layer.version(layer),
             }
         )
-        folder = self._environments / digest[:_NAME_LENGTH]
-        with _file_trouble(self._cache):
-            if not builds.is_whole(folder):
-                self._build(folder, lock, layer, on_output)
-            builds.touch(folder)
-        return Environment(digest, folder, builds.python_of(folder))
-
-    def collect(self, unused_since: datetime) -> list[Path]:
-        """Delete the environments that `ensure` has not given out since then; their folders.
-
-        The caller knows which environments living runs use, and touches them with `ensure` first. One that is
-        being built is left alone.
-        """
-        limit = values.utc(unused_since).timestamp()
-        gone = []
-        with _file_trouble(self._cache):
-            for folder in sorted(path for path in self._environments.glob("[0-9a-f]*") if path.is_dir()):
-                with self._guarded(folder, wait=0.0) as is_ours:
-                    if is_ours and builds.last_use(folder) < limit:
-                        builds.remove(folder)
-                        gone.append(folder)
-            self._pool.forget_unused()
-        return gone
 
     @property
     def _environments(self) -> Path:

@@ -161,6 +161,8 @@ tasks = Table(
     Column("status", String, nullable=False),
     Column("created_at", String, nullable=False),
     Column("updated_at", String, nullable=False),
+    Column("since", String, nullable=False, server_default=""),  # up to where its schedule is settled
+    Column("suspended", sa.Boolean, nullable=False, server_default=sa.false()),  # by a command, not by its spec
     UniqueConstraint("workspace_id", "name"),
     Index("ix_tasks_orchestration", "orchestration_id"),
 )
@@ -188,9 +190,13 @@ runs = Table(
     Column("created_at", String, nullable=False),
     Column("started_at", String),
     Column("ended_at", String),
+    Column("origin", String, nullable=False, server_default="hand"),  # see `records.Origin`
+    Column("due_at", String),  # when it may start at the earliest; null: at once
+    Column("first_at", String),  # of a skip that stands for several instants, the first; `scheduled_at` is the last
     Index("ix_runs_task", "task_id", "created_at"),
     Index("ix_runs_key", "task_key", "created_at"),
     Index("ix_runs_orchestration", "orchestration_id"),
+    Index("ix_runs_status", "status"),
     # The identity of a scheduled run: no crash, restart or clock step makes it twice.
     UniqueConstraint("task_id", "scheduled_at"),
 )

@@ -51,9 +51,11 @@ class Capture:
             self.ended = True
             return False
         self._keep(self._redactor.feed(data), now)
-        quick = clock - self._last_read < 2 * _PAUSE and len(data) < self._capacity // 2
-        self.pause_until = clock + _PAUSE if quick else 0.0
-        self._last_read = clock
+        since, self._last_read = clock - self._last_read, clock
+        if since < 2 * _PAUSE:
+            # At the speed it came, half the pipe is filled by then: the program never finds it full and waits for us.
+            until_half = since * self._capacity / 2 / len(data)
+            self.pause_until = clock + min(_PAUSE, until_half)
         return True
 
     def finish(self, now: float) -> None:
@@ -65,7 +67,7 @@ class Capture:
         os.close(self.reader)
 
     def _keep(self, data: bytes, now: float) -> None:
-        self._last = (self._last + data)[-_LAST_BYTES:]
+        self._last = (self._last + data[-_LAST_BYTES:])[-_LAST_BYTES:]
         if self.trouble:
             return
         try:

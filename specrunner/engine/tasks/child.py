@@ -5,14 +5,16 @@ Standard library only. Sources: prctl(2) for PR_SET_PDEATHSIG and PR_SET_CHILD_S
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
+
+from specrunner.engine.tasks.light import prctl, signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
+
+    from specrunner.engine.tasks.cgroups import Group
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -22,14 +24,7 @@ _RESET = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGHUP, signal.SIGTERM, signal.
 
 def become_subreaper() -> bool:
     """Make every orphan among our descendants our child; False on a system that has no such thing."""
-    return _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-
-
-def _prctl(option: int, value: int) -> bool:
-    try:
-        return bool(ctypes.CDLL(None).prctl(option, value, 0, 0, 0) == 0)
-    except (AttributeError, OSError):
-        return False
+    return prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 class Child:
@@ -38,9 +33,13 @@ class Child:
     If we die it is killed; if we die before `release`, its program never begins.
     """
 
-    def __init__(self, orders: Mapping[str, Any], env: Mapping[str, str], output: int) -> None:
-        """`orders` is run.json: its `command`, `cwd` and `memory` count. `output` becomes stdout and stderr."""
+    def __init__(self, orders: Mapping[str, Any], env: Mapping[str, str], output: int, group: Group | None) -> None:
+        """`orders` is run.json: its `command`, `cwd` and `memory` count. `output` becomes stdout and stderr.
+
+        It is in the `group` before it begins, where there is one and the kernel lets it in.
+        """
         self._orders = orders
+        self._group = group
         self._env = {os.fsencode(name): os.fsencode(value) for name, value in env.items()}
         gate, self._gate = os.pipe()
         self._trouble, trouble = os.pipe()
@@ -66,7 +65,7 @@ class Child:
             for number in _RESET:
                 signal.signal(number, signal.SIG_DFL)
             os.setsid()
-            _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             os.close(self._gate)
             if os.getppid() == parent and self._prepare(output) and os.read(gate, 1):
                 os.execve(command[0], command, self._env)  # noqa: S606 - a list of arguments, no shell
@@ -85,8 +84,19 @@ class Child:
         os.chdir(self._orders["cwd"])
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         memory = self._orders["memory"]
-        if memory is not None:
+        limited = self._in_group()
+        if memory is not None and not limited:
             import resource  # a shared object that only runs with a limit pay for
 
             resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
         return True
+
+    def _in_group(self) -> bool:
+        """Enter the control group; whether that holds us to the memory. Without it the subreaper still finds us."""
+        if self._group is None:
+            return False
+        try:
+            self._group.enter()
+        except OSError:
+            return False
+        return self._group.limits_memory

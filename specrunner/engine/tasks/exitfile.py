@@ -9,9 +9,9 @@ from __future__ import annotations
 
 # Paths are plain texts here: importing pathlib would cost the start of every run some milliseconds.
 # ruff: noqa: PTH104, PTH108, PTH110, PTH120, PTH123
-import json
 import os
-import signal
+
+from specrunner.engine.tasks.light import parse, signal, written
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ SUPERVISOR_LOG = "supervisor.log"  # what the supervisor itself has to say; lock
 WORK = "work"
 
 MAX_RESULTS = 2**20  # bytes
+_RESERVED = ".reserved"
+_RESERVE = 2**14  # bytes; a record without results is far less, but takes a block for its name as well
 _OOM_WORDS = ("MemoryError", "bad_alloc", "Cannot allocate memory", "failed to map segment")
 
 
@@ -35,7 +37,7 @@ def read(path: str) -> dict[str, Any] | None:
     """The record at this path, or None where there is none. Raises ValueError if it is not a JSON object."""
     try:
         with open(path, "rb") as file:
-            record = json.loads(file.read())
+            record = parse(file.read())
     except FileNotFoundError:
         return None
     if not isinstance(record, dict):
@@ -71,15 +73,36 @@ def write_once(path: str, record: object) -> bool:
     return True
 
 
+def reserve(path: str) -> None:
+    """Take the room on the disk that the record at this path will need. Raises OSError where there is none."""
+    descriptor = os.open(path + _RESERVED, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.posix_fallocate(descriptor, 0, _RESERVE)
+    finally:
+        os.close(descriptor)
+
+
+def release(path: str) -> None:
+    """Give the room for the record at this path up; nothing where none was taken."""
+    try:
+        os.unlink(path + _RESERVED)
+    except OSError:
+        return
+
+
 def _spare(path: str, record: object, sync: bool) -> str:
     """A file beside `path` with the record in it."""
     spare = f"{path}.{os.getpid()}-{os.urandom(4).hex()}"
     descriptor = os.open(spare, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as file:
-        json.dump(record, file)
-        if sync:
-            file.flush()
-            os.fsync(descriptor)
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(written(record))
+            if sync:
+                file.flush()
+                os.fsync(descriptor)
+    except BaseException:
+        os.unlink(spare)  # half a record would only take room where there is none
+        raise
     return spare
 
 
@@ -99,6 +122,8 @@ def read_results(path: str, clean: Callable[[str], str]) -> tuple[Any, str]:
         return None, f"its results can't be read: {error.strerror}"
     if len(data) > MAX_RESULTS:
         return None, f"its results are dropped: more than {MAX_RESULTS:,} bytes"
+    import json  # not at the top: only a run with results pays for it, and only at its end
+
     try:
         return _cleaned(json.loads(data, parse_constant=_no_constant), clean), ""
     except (ValueError, RecursionError) as error:
@@ -170,7 +195,9 @@ def exit_code(status: int) -> int:
 
 
 def _signal_name(number: int) -> str:
+    from signal import Signals  # only for a run that was ended by one
+
     try:
-        return signal.Signals(number).name
+        return Signals(number).name
     except ValueError:
         return f"signal {number}"

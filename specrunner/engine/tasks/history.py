@@ -9,18 +9,18 @@ import sqlalchemy as sa
 
 from specrunner.core.errors import NotFound
 from specrunner.core.lifecycle import RUN_TRANSITIONS, Reason, RunState, moved
+from specrunner.core.recorded import RunTimes
 from specrunner.core.values import JsonObject, iso, parse_iso
-from specrunner.engine.context import Context, new_id
-from specrunner.engine.records import Orchestration, Run, Task
+from specrunner.engine.context import Context, new_id, stored_instant
+from specrunner.engine.records import Orchestration, Origin, Run, Task
 from specrunner.engine.store import tables
-from specrunner.engine.tasks.tasks import key_of
 
 _T = tables.runs
 _ELSEWHERE = "restored from its record; it ran on another machine, or before this state folder"
 _ENDED = [str(state) for state in RunState if state.ended]
 
 
-_SELECT = sa.select(_T).order_by(_T.c.created_at.desc(), _T.c.id)
+_SELECT = sa.select(_T).order_by(_T.c.created_at.desc(), _T.c.scheduled_at.desc(), _T.c.id)
 _OF_INTENTS = _SELECT.where(_T.c.intent.is_not(None))
 _OF_INTENTS_OF = _OF_INTENTS.where(_T.c.task_id == sa.bindparam("this"))
 
@@ -34,6 +34,12 @@ class History:
     def of_task(self, task_id: str) -> list[Run]:
         """The runs of a task, newest first."""
         return self._select(_T.c.task_id == task_id)
+
+    def newest(self, task_id: str, count: int) -> list[Run]:
+        """The newest runs of a task, newest first."""
+        with self._context.database.read() as connection:
+            query = _SELECT.where(_T.c.task_id == task_id).limit(count)
+            return [_record(row) for row in connection.execute(query)]
 
     def of_key(self, task_key: str) -> list[Run]:
         """The runs of every task that ever had this key, newest first."""
@@ -72,54 +78,56 @@ class History:
         """The runs whose id begins so."""
         return self._select(_T.c.id.startswith(prefix, autoescape=True))
 
-    def add(self, task: Task, version: Orchestration, args: JsonObject, intent: str | None) -> Run:
+    def add(
+        self, task: Task, version: Orchestration, args: JsonObject, intent: str | None, origin: Origin = Origin.HAND
+    ) -> Run:
         """A new run, pending; for an intent that is under way or was carried out, the run that does or did it."""
         with self._context.database.write() as connection:
             found = connection.execute(_carrying_out(task.id, intent)).first() if intent is not None else None
             if found is not None:
                 return _record(found)
-            row = self._fresh(task, version, args, intent)
+            row = fresh(task, version.sha, version.environment, origin) | {
+                "args": dict(args),
+                "intent": intent,
+                "created_at": self._context.now(),
+                **({"origin": Origin.INTENT} if intent is not None else {}),
+            }
             inserted = connection.execute(sa.insert(_T).values(row).returning(_T)).one()
             self._context.event(connection, f"run:{row['id']}", RunState.PENDING, intent=intent)
         return _record(inserted)
 
-    def add_recorded(self, task: Task, version: Orchestration, intent: str, state: RunState, run_id: str) -> None:
+    def add_recorded(
+        self,
+        task: Task,
+        version: Orchestration,
+        intent: str,
+        state: RunState,
+        run_id: str,
+        times: RunTimes | None = None,
+    ) -> None:
         """A run of an intent of which only a record tells: it has ended, elsewhere. One that is known is fine.
 
-        Of a run that was under way when it was recorded, nobody knows how it ended.
+        Of a run that was under way when it was recorded, nobody knows how it ended. Without its times, it counts as
+        made and ended now.
         """
         ended = state if state.ended else RunState.LOST
-        now = self._context.now()
-        recorded = {"status": ended, "detail": _ELSEWHERE, "code_started": True, "created_at": now, "ended_at": now}
+        recorded = {"status": ended, "detail": _ELSEWHERE, "code_started": True, **self._instants(times)}
         known = (_T.c.id == run_id) | ((_T.c.task_id == task.id) & (_T.c.intent == intent))
         with self._context.database.write() as connection:
             if connection.execute(sa.select(_T.c.id).where(known)).first() is not None:
                 return
-            row = self._fresh(task, version, task.spec.get("args", {}), intent) | recorded
+            row = fresh(task, version.sha, version.environment, Origin.INTENT) | recorded | {"intent": intent}
             row["id"] = run_id or row["id"]
             row["reason"] = Reason.LOST if ended is RunState.LOST else ""
             connection.execute(sa.insert(_T).values(row))
             self._context.event(connection, f"run:{row['id']}", ended, reason="recorded", intent=intent)
 
-    def _fresh(self, task: Task, version: Orchestration, args: JsonObject, intent: str | None) -> dict[str, Any]:
-        return {
-            "id": new_id(),
-            "task_id": task.id,
-            "task_key": str(key_of(task)),
-            "workspace_id": task.workspace_id,
-            "orchestration_id": version.id,
-            "sha": version.sha,
-            "environment": version.environment,
-            "intent": intent,
-            "scheduled_at": None,
-            "attempt": 1,
-            "args": dict(args),
-            "status": RunState.PENDING,
-            "reason": "",
-            "detail": "",
-            "code_started": False,
-            "created_at": self._context.now(),
-        }
+    def _instants(self, times: RunTimes | None) -> dict[str, str]:
+        now = self._context.now()
+        if times is None:
+            return {"created_at": now, "ended_at": now}
+        found = {"created_at": times.created, "started_at": times.started, "ended_at": times.ended}
+        return {"ended_at": now, **{name: stored_instant(moment) for name, moment in found.items() if moment}}
 
     def started(self, run: Run) -> Run:
         """Its supervisor was started."""
@@ -155,6 +163,30 @@ class History:
             return [_record(row) for row in connection.execute(_SELECT.where(condition))]
 
 
+def fresh(task: Task, sha: str, environment: str, origin: Origin) -> dict[str, Any]:
+    """The row of a new run with the task's own arguments, pending; `created_at` is still to be said."""
+    return {
+        "id": new_id(),
+        "task_id": task.id,
+        "task_key": str(task.key),
+        "workspace_id": task.workspace_id,
+        "orchestration_id": task.orchestration_id,
+        "sha": sha,
+        "environment": environment,
+        "intent": None,
+        "scheduled_at": None,
+        "first_at": None,
+        "due_at": None,
+        "attempt": 1,
+        "args": dict(task.spec.get("args", {})),
+        "status": RunState.PENDING,
+        "reason": "",
+        "detail": "",
+        "code_started": False,
+        "origin": origin,
+    }
+
+
 def _carrying_out(task_id: str, intent: str) -> sa.Select[Any]:
     """The newest run of an intent that is not to be repeated of itself: under way, or a success."""
     kept = _T.c.status.notin_(_ENDED) | (_T.c.status == RunState.SUCCESS)
@@ -172,7 +204,7 @@ def _record(row: Any) -> Run:
         sha=row.sha,
         environment=row.environment,
         intent=row.intent,
-        scheduled_at=_instant(row.scheduled_at),
+        scheduled_at=_instant(row.scheduled_at or (row.due_at if row.origin == Origin.BACKFILL else None)),
         attempt=row.attempt,
         args=row.args,
         status=RunState(row.status),
@@ -184,6 +216,8 @@ def _record(row: Any) -> Run:
         created_at=parse_iso(row.created_at),
         started_at=_instant(row.started_at),
         ended_at=_instant(row.ended_at),
+        origin=Origin(row.origin),
+        first_at=_instant(row.first_at),
     )
 
 

@@ -66,7 +66,7 @@ class Claim:
 def start_claimed(folder: Path) -> bool:
     """Whether a start of this folder's run is under way, or its supervisor lives."""
     try:
-        descriptor = os.open(folder / exitfile.SUPERVISOR_LOG, os.O_RDWR | os.O_CLOEXEC)
+        descriptor = os.open(folder / exitfile.SUPERVISOR_LOG, os.O_RDONLY | os.O_CLOEXEC)  # it may not be writable
     except FileNotFoundError:
         return False
     try:
@@ -157,8 +157,8 @@ def _own_environment() -> dict[str, str]:
     return {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "PATH") if name in os.environ}
 
 
-def write_orders(order: RunOrder) -> None:
-    """Write `arguments.json` and `run.json`."""
+def write_orders(order: RunOrder, group: str | None = None) -> None:
+    """Write `arguments.json` and `run.json`. `group` is the path of the run's control group, if it is to get one."""
     folder = order.folder.resolve()
     exitfile.write(str(folder / exitfile.ARGUMENTS), dict(order.arguments))
     orders = {
@@ -171,6 +171,7 @@ def write_orders(order: RunOrder) -> None:
         "grace": order.grace,
         "memory": order.memory,
         "log_cap": order.log_cap,
+        "group": group,
         "boot": processes.boot_id(),
         "ordered": time.time(),
     }

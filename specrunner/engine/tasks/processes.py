@@ -12,8 +12,9 @@ from __future__ import annotations
 # ruff: noqa: PTH123, PTH208
 import os
 import select
-import signal
 import time
+
+from specrunner.engine.tasks.light import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from specrunner.core.masking import texts_of
+from specrunner.core.values import iso
 from specrunner.engine.records import Run, Task
 
 # Passed on as they are: where certificates and proxies are is the machine's matter, not the engine's.
@@ -46,6 +47,7 @@ def run_environment(
         "SPECRUNNER_TOKEN": token,
         "SPECRUNNER_WORKSPACE_ID": str(run.workspace_id),
         "SPECRUNNER_TASK_ID": task.id,
+        **({"SPECRUNNER_SCHEDULED_AT": iso(run.scheduled_at)} if run.scheduled_at else {}),
         # The names under which the platform's own client looks for the same.
         "WALLAROO_URL": url,
         "WALLAROO_TASK_ID": task.id,

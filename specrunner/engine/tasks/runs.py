@@ -12,12 +12,14 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from filelock import FileLock
 
 from specrunner.core.errors import Busy, Conflict, IllegalTransition, PackagingFailed, SpecrunnerError
 from specrunner.core.lifecycle import Reason, RunState, TaskState
+from specrunner.core.recorded import RunTimes
 from specrunner.core.resources import is_run_once
 from specrunner.core.values import JsonObject
 from specrunner.engine.connections import Connections
@@ -26,10 +28,13 @@ from specrunner.engine.packaging.orchestrations import Orchestrations
 from specrunner.engine.ports import DEFAULT_GRACE, Executor, LogLine, RunApi, RunExit, RunOrder
 from specrunner.engine.records import Run, Task
 from specrunner.engine.serving.deployments import Deployments, run_holder
+from specrunner.engine.tasks.backfill import backfilled, missed
 from specrunner.engine.tasks.history import History, epoch
 from specrunner.engine.tasks.runenv import redactions, run_environment
 from specrunner.engine.tasks.tasks import Tasks
 
+_GLANCE = 0.05  # seconds between looks at the record of a run that another process carries out
+_BEGUN_WITHIN = 10.0  # seconds that a host is given to start a run before somebody is told that it waits
 _LOOK = 0.5  # seconds between looks: short enough that a host that is told to leave does so at once
 
 
@@ -54,6 +59,8 @@ class Runs:
     api: Callable[[], RunApi]
     host_environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     ended: Callable[[str], None] = lambda _run_id: None
+    hosted_elsewhere: Callable[[], bool] = lambda: False
+    ring: Callable[[], None] = lambda: None  # wakes the host
     _stopping: threading.Event = field(default_factory=threading.Event)
 
     def submit(self, task: Task, intent: str | None = None, args: JsonObject | None = None) -> Run:
@@ -68,10 +75,14 @@ class Runs:
     def carry_out(self, run_id: str) -> Run:
         """Run to the end, retries included, and give the record of it; blocks meanwhile.
 
-        A run that somebody started already is waited for, not started again.
+        A run that somebody started already is waited for, not started again. Where another process hosts this
+        state, the run is left to it and its record is watched.
         """
         run = self.recovered(self.with_.history.get(run_id))
         while not run.status.ended and not self._stopping.is_set():
+            if self.hosted_elsewhere():
+                run = self._watched(run)
+                continue
             if run.status is RunState.PENDING:
                 run = self._start(run) if self._is_due(run) else self.with_.history.get(run.id)
             if run.status is RunState.RUNNING:
@@ -83,12 +94,14 @@ class Runs:
     def begin(self, run_id: str) -> Run:
         """Start a run that waits for its start, and give its record without waiting for the end."""
         run = self.recovered(self.with_.history.get(run_id))
+        if self.hosted_elsewhere():
+            return self._watched(run, lambda now: now.status is not RunState.PENDING, _BEGUN_WITHIN)
         return self._start(run) if run.status is RunState.PENDING and run.attempt == 1 else run
 
-    def restore(self, task: Task, intent: str, state: RunState, run_id: str) -> None:
+    def restore(self, task: Task, intent: str, state: RunState, run_id: str, times: RunTimes | None = None) -> None:
         """Count an intent as carried out, as a record says; nothing is started. Once is as good as twice."""
         version = self.with_.orchestrations.get(task.orchestration_id)
-        self.with_.history.add_recorded(task, version, intent, state, run_id)
+        self.with_.history.add_recorded(task, version, intent, state, run_id, times)
         if task.status is TaskState.PENDING:
             self.with_.tasks.move(task, TaskState.STARTED)
             self.with_.tasks.move(task, TaskState.COMPLETED)
@@ -158,9 +171,34 @@ class Runs:
         """The run's token for the engine's API; it dies with the run."""
         return f"{run_id}.{self.context.vault.sign(run_id)}"
 
+    def missed(self, task: Task, begin: datetime, end: datetime) -> list[datetime]:
+        """The instants from `begin` to `end`, both included, that have had no run; none that is yet to come.
+
+        Raises BadInput where the task has no schedule, and for more than a thousand.
+        """
+        return missed(self.context, task, begin, end)
+
+    def backfill(self, task: Task, begin: datetime, end: datetime) -> list[Run]:
+        """A run for each instant that was missed, oldest first; they wait for their start. Raises as `missed`."""
+        found = [self.with_.history.get(run_id) for run_id in backfilled(self.context, task, begin, end)]
+        self.ring()
+        return found
+
     def stop_waiting(self) -> None:
         """This host is leaving: waits end, runs go on."""
         self._stopping.set()
+
+    def _watched(
+        self, run: Run, seen: Callable[[Run], bool] = lambda run: run.status.ended, patience: float | None = None
+    ) -> Run:
+        """The record of a run that another process carries out, once it is as wanted, or nobody carries it out."""
+        self.ring()
+        until = None if patience is None else self.context.clock.monotonic() + patience
+        while not seen(run) and (until is None or self.context.clock.monotonic() < until):
+            if self._stopping.wait(_GLANCE) or not self.hosted_elsewhere():
+                break
+            run = self.with_.history.get(run.id)
+        return run
 
     def _is_due(self, run: Run) -> bool:
         """Wait until a further attempt is due; False if somebody changed the run meanwhile, or this host leaves."""

@@ -15,22 +15,22 @@ Standard library only, and little of it: this is on the way to the first line of
 from __future__ import annotations
 
 # Paths are plain texts here: importing pathlib would cost the start of every run some milliseconds.
-# ruff: noqa: PTH123
-import contextlib
-import json
+# ruff: noqa: PTH123, SIM105 (so would contextlib)
 import os
 import select
-import signal
 import sys
 import time
 
 from specrunner.engine.tasks import exitfile, processes
 from specrunner.engine.tasks.capture import Capture
 from specrunner.engine.tasks.child import Child, become_subreaper
+from specrunner.engine.tasks.light import parse, signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from specrunner.engine.tasks.cgroups import Group
 
 _SWEEP_EVERY = 0.02  # seconds between SIGKILL sweeps
 _IDLE = 60.0  # seconds; the longest wait where nothing is due
@@ -70,7 +70,8 @@ class Run:
         self._secret = secret
         self._wakeup = wakeup
         self._all_ours = become_subreaper()
-        self._oom_kills = _oom_kills()
+        self._group = _group(orders)
+        self._oom_kills = self._oom_kills_so_far()
         self._capture = Capture(folder, orders["log_cap"], secret["redact"])
         self._status: int | None = None  # of the main process, as waitpid gave it
         self._cause = ""  # what ended it: exit, timeout, killed; empty while it runs
@@ -83,7 +84,7 @@ class Run:
 
     def start(self) -> None:
         """Start the process, put down who we are, say so, and only then let the user's code begin."""
-        self._child = Child(self._orders, self._secret["env"], self._capture.writer)
+        self._child = Child(self._orders, self._secret["env"], self._capture.writer, self._group)
         self._capture.started()
         self._started, self._begun = time.time(), time.monotonic()
         us, child = processes.identify(os.getpid()), processes.identify(self._child.pid)
@@ -93,6 +94,7 @@ class Run:
             "child": child.as_json() if child else None,
             "started": self._started,
         }
+        exitfile.reserve(exitfile.EXIT)
         exitfile.write(exitfile.SUPERVISOR, record)
         _say_ready()
         self._trouble = self._child.release()
@@ -156,18 +158,25 @@ class Run:
         elif asked:  # while it was ending already: it may have to go faster
             self._kill_at = min(self._kill_at, now + self._grace(asked))
         if self._cause and now >= self._kill_at and not self._over():
-            processes.send_all(self._members(), signal.SIGKILL)
+            self._kill_all()
 
     def _end(self, cause: str, now: float, grace: float) -> None:
         self._cause = cause
         self._kill_at = now + grace
         if not self._over():
-            processes.send_all(self._members(), signal.SIGTERM)
+            members = self._members()
+            processes.send_all(members, signal.SIGTERM)
+            processes.send_all(members, signal.SIGCONT)  # one that is stopped hears nothing
 
     def _grace(self, asked: bool) -> float:
         """Seconds between SIGTERM and SIGKILL: what a kill asked for, else what the run was started with."""
         kill = exitfile.read(exitfile.KILL) if asked else None
         return float(self._orders["grace"] if kill is None else kill["grace"])
+
+    def _kill_all(self) -> None:
+        if self._group is not None:
+            self._group.kill()
+        processes.send_all(self._members(), signal.SIGKILL)
 
     def _members(self) -> list[processes.Stat]:
         """Every living process of the run."""
@@ -180,7 +189,7 @@ class Run:
     def abandon(self) -> None:
         """Something in here went wrong: leave nothing alive, and no record, so that the run counts as lost."""
         for _ in range(100):
-            processes.send_all(self._members(), signal.SIGKILL)
+            self._kill_all()
             try:
                 while os.waitpid(-1, os.WNOHANG)[0]:
                     continue
@@ -197,9 +206,13 @@ class Run:
         # By the monotonic clock: the time of day may have been set meanwhile.
         ended = self._started + time.monotonic() - self._begun
         record = outcome.record(self._started, ended, results, not self._trouble)
-        exitfile.write_once(exitfile.EXIT, record)
-        with contextlib.suppress(OSError):
+        if self._group is not None:
+            self._group.remove()
+        _put_down(record)
+        try:
             os.unlink(self._orders["results"])  # noqa: PTH108 (see above); the record has it, masked
+        except OSError:
+            pass
 
     def _outcome(self) -> exitfile.Outcome:
         code = None if self._status is None else exitfile.exit_code(self._status)
@@ -210,8 +223,25 @@ class Run:
             return exitfile.Outcome("timed_out", "timeout", code, f"over its time limit of {limit}")
         if self._cause == "killed" or self._status is None:
             return exitfile.Outcome("killed", "killed", code, "killed on request")
-        oom = _oom_kills() > self._oom_kills
+        oom = self._oom_kills_so_far() > self._oom_kills
         return exitfile.by_itself(self._status, self._capture.last_line, self._orders["memory"], oom)
+
+    def _oom_kills_so_far(self) -> int:
+        limited = self._group is not None and self._group.limits_memory
+        return self._group.oom_kills() if self._group is not None and limited else _oom_kills()
+
+
+def _group(orders: dict[str, Any]) -> Group | None:
+    """The control group of this run; None where it is to have none or can't have one, and goes without."""
+    if orders["group"] is None:
+        return None
+    from specrunner.engine.tasks.cgroups import Group
+
+    try:
+        return Group(orders["group"], orders["memory"])
+    except OSError as error:
+        os.write(2, f"there is no control group for this run: {error}\n".encode())
+        return None
 
 
 def _oom_kills() -> int:
@@ -223,10 +253,24 @@ def _oom_kills() -> int:
         return 0
 
 
+def _put_down(record: dict[str, Any]) -> None:
+    """Write the exit record. On a full disk the results are given up: what has become of the run matters more."""
+    try:
+        exitfile.write_once(exitfile.EXIT, record)
+    except OSError as error:
+        exitfile.release(exitfile.EXIT)
+        complaint = "" if record["results"] is None else f"its results are dropped: {error.strerror}"
+        detail = "; ".join(part for part in (record["detail"], complaint) if part)
+        exitfile.write_once(exitfile.EXIT, record | {"results": None, "detail": detail})
+    exitfile.release(exitfile.EXIT)
+
+
 def _say_ready() -> None:
     """Tell who started us, if they are still there, and let go of them."""
-    with contextlib.suppress(OSError):  # they may have died: the run goes on without them
+    try:
         os.write(1, b"\n")
+    except OSError:  # they may have died: the run goes on without them
+        pass
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(null, 1)
@@ -239,7 +283,7 @@ def _secret_orders() -> dict[str, Any] | None:
     while part := os.read(0, 2**16):
         parts.append(part)
     try:
-        secret: dict[str, Any] = json.loads(b"".join(parts))
+        secret: dict[str, Any] = parse(b"".join(parts))
     except ValueError:
         return None
     return secret

@@ -94,6 +94,21 @@ def test_code_that_cleans_up_on_sigterm_is_given_the_time(runs: Runs) -> None:
     assert (runs.end(folder).state, runs.end(folder).exit_code) == (RunState.KILLED, 0)
 
 
+def test_a_stopped_process_is_woken_to_clean_up(runs: Runs) -> None:
+    code = (
+        "import os, signal\ndef clean(*_):\n    print('cleaned up')\n    os._exit(0)\n"
+        "signal.signal(signal.SIGTERM, clean)\nprint('up')\nos.kill(os.getpid(), signal.SIGSTOP)\n"
+    )
+    folder = runs.start(code)
+    record = exitfile.read(str(folder / exitfile.SUPERVISOR))
+    assert record is not None
+    main = processes.Identity.from_json(record["child"])
+    runs.until(lambda: (found := processes.stat(main.pid)) is not None and found.state == "T")
+    runs.executor.kill(folder, grace=10.0)
+    assert runs.lines(folder) == ["up", "cleaned up"]
+    assert (runs.end(folder).state, runs.end(folder).exit_code) == (RunState.KILLED, 0)
+
+
 def test_a_second_kill_may_shorten_the_grace(runs: Runs) -> None:
     folder = runs.start(_tree(ignore=True))
     runs.pids(folder, 4)

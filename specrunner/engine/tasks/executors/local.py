@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from specrunner.core.errors import BadInput, EngineError, NotFound, Unavailable
+from specrunner.core.errors import BadInput, Busy, Conflict, EngineError, NotFound, Unavailable
 from specrunner.core.lifecycle import Reason, RunState
 from specrunner.engine.packaging.bundles import unpack
 from specrunner.engine.ports import DEFAULT_GRACE, LogLine, RunExit, RunOrder
-from specrunner.engine.tasks import exitfile, logs, processes
+from specrunner.engine.tasks import cgroups, exitfile, logs, processes
 from specrunner.engine.tasks.launch import Claim, Launch, last_words, start_claimed, write_orders
 from specrunner.engine.tasks.logfile import segments
 
@@ -61,8 +61,12 @@ _children = _Children()  # of the process, not of an executor: who asks last may
 class LocalExecutor:
     """The `Executor` of this machine. Safe to use from several threads, and beside others on the same folders.
 
-    Everything it knows lies in the run's folder; instances have no state of their own.
+    Everything it knows lies in the run's folder. In `groups`, a control group (cgroup v2) that was handed to us, every
+    run gets one of its own; without it those whose memory is limited do, where `cgroups.delegated` finds a place.
     """
+
+    def __init__(self, groups: Path | None = None) -> None:
+        self._groups = None if groups is None else str(groups)
 
     def start(self, order: RunOrder) -> None:
         """Start the run; the port says how. Raises Conflict if it was started before, BadInput if it can't be."""
@@ -75,7 +79,8 @@ class LocalExecutor:
             claim.close()
         _children.add(launch.pid)
         try:
-            _prepare(order)
+            groups = cgroups.delegated() if self._groups is None and order.memory is not None else self._groups
+            _prepare(order, None if groups is None else cgroups.fresh(groups))
             launch.hand_over(order)
         except BaseException:
             _children.end(launch.pid)  # the user's code still waits at its gate and goes with it
@@ -130,12 +135,12 @@ class LocalExecutor:
         return logs.read_lines(folder, offset, ended=ended)
 
 
-def _prepare(order: RunOrder) -> None:
+def _prepare(order: RunOrder, group: str | None) -> None:
     """Lay out the run's folder. Raises BadInput where what is to be started is not there."""
     work = order.folder / exitfile.WORK
     try:
         unpack(order.bundle, work)
-        write_orders(order)
+        write_orders(order, group)
     except OSError as error:
         raise Unavailable(
             "The run can't be started.",
@@ -221,9 +226,12 @@ def _put_down_lost(folder: Path) -> dict[str, Any] | None:
         return _write_lost(folder)
     try:
         claim = Claim(folder)  # or somebody might start it while we say that it never was
-    except EngineError:
+    except (Busy, Conflict):
         return _exit_record(folder)
+    except Unavailable:  # nobody can start it here, and nothing can be put down
+        return _lost(folder)
     try:
+        _end_group(_record(folder, exitfile.RUN))
         return _write_lost(folder)
     finally:
         claim.close()
@@ -260,6 +268,7 @@ def _end_strays(folder: Path) -> None:
     orders = _record(folder, exitfile.RUN)
     if orders is None:
         return
+    _end_group(orders)
     rest = processes.end_marked(processes.run_marks(orders["run_id"], orders["results"]), _STRAY_GRACE)
     if rest:
         raise Unavailable(
@@ -267,6 +276,13 @@ def _end_strays(folder: Path) -> None:
             f"Of the run in {folder} these pids do not die: {', '.join(map(str, rest))}.",
             "They wait in the kernel, mostly for a disk or a network file system: mend that, then try again.",
         )
+
+
+def _end_group(orders: dict[str, Any] | None) -> None:
+    """Kill what is in the run's control group and remove that; one that does not die is found by its mark, too."""
+    group = None if orders is None else orders.get("group")
+    if group is not None:
+        cgroups.end(group)
 
 
 def _end_by_force(folder: Path, supervisor: processes.Identity) -> None:

@@ -1,0 +1,122 @@
+"""Ten thousand schedules, a thousand of them due in one second: how late each is claimed, and how long a start takes.
+
+`python -m benchmarks.bench_schedules [--schedules N] [--due N] [--rounds N]`; README.md says what it prints.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import time
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.figures import percentile
+from specrunner.core.lifecycle import Reason
+from specrunner.engine.engine import Engine
+from specrunner.engine.tasks.scheduler import Scheduler
+from specrunner.engine.tasks.storebook import StoreBook
+from tests.integration.engine_samples import StubEnvironments, add_orchestration, no_api
+
+BEGIN = datetime(2026, 3, 1, 0, 30, tzinfo=UTC)
+HOUR = datetime(2026, 3, 1, 1, tzinfo=UTC)
+
+
+@dataclass
+class Moved:
+    """A clock that is set, and then goes on by itself."""
+
+    base: datetime = BEGIN
+    since: float = field(default_factory=time.monotonic)
+
+    def set(self, moment: datetime) -> None:
+        """It is that moment now."""
+        self.base, self.since = moment, time.monotonic()
+
+    def now(self) -> datetime:
+        return self.base + timedelta(seconds=time.monotonic() - self.since)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+@dataclass
+class Nothing:
+    """Carries out nothing, and writes down when it was asked to."""
+
+    clock: Moved
+    taken: dict[str, datetime] = field(default_factory=dict)
+
+    def take(self, run_id: str, task_id: str) -> None:
+        self.taken[run_id] = self.clock.now()
+
+    def end(self, run_id: str, grace: bool) -> None:
+        """Nothing was started."""
+
+    def carried(self) -> Collection[str]:
+        return self.taken.keys()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--schedules", type=int, default=10_000)
+    parser.add_argument("--due", type=int, default=1_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    asked = parser.parse_args()
+    with TemporaryDirectory() as folder:
+        clock = Moved()
+        engine = Engine(Path(folder), Path(folder) / "cache", no_api, clock, environments=StubEnvironments())
+        with engine:
+            put(engine, asked.schedules, asked.due)
+            clock.set(BEGIN)
+            print_start(engine, clock, asked.schedules)
+            claimed: list[float] = []
+            for number in range(asked.rounds):
+                claimed += lateness(engine, clock, HOUR + timedelta(hours=number))
+    for share in (50, 99):
+        print(f"due to claimed, p{share}: {percentile(claimed, share / 100) * 1000:8.1f} ms")
+    print(f"highest memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:8.1f} MB")
+
+
+def put(engine: Engine, schedules: int, due: int) -> None:
+    """Every hour from one on has `due` tasks, spread over a second by their jitter, as far as there are so many."""
+    workspace = engine.workspaces.ensure("lab")
+    version = add_orchestration(engine, workspace, "")
+    with engine.transaction():
+        for number in range(schedules):
+            cron = f"0 {1 + number // due % 23} * * *"
+            schedule = {"cron": cron, "overlap": "allow", "jitter": 1}
+            spec = {"orchestration": "code", "schedule": schedule}
+            engine.tasks.put(workspace.id, f"t{number}", version.id, spec, {})
+
+
+def print_start(engine: Engine, clock: Moved, schedules: int) -> None:
+    began = time.monotonic()
+    Scheduler(StoreBook(engine._context, Nothing(clock)), schedules).step(clock.now())
+    print(f"start with {schedules} schedules: {(time.monotonic() - began) * 1000:8.0f} ms")
+
+
+def lateness(engine: Engine, clock: Moved, moment: datetime) -> list[float]:
+    """Seconds between each instant with its jitter and its being handed over."""
+    hands = Nothing(clock)
+    book = StoreBook(engine._context, hands)
+    clock.set(moment - timedelta(seconds=5))
+    host = Scheduler(book, max_runs=100_000)
+    wake = host.step(clock.now())
+    clock.set(moment - timedelta(milliseconds=20))
+    while clock.now() < moment + timedelta(seconds=2):
+        time.sleep(max(0.0, min(0.05, (wake - clock.now()).total_seconds())) if wake else 0.05)
+        wake = host.step(clock.now())
+    timings = {task.id: timing for task in engine.tasks.all() if (timing := engine.tasks.timing(task))}
+    due = {run.id: timings[run.task_id].due(moment).at for run in engine.history.active() if run.scheduled_at == moment}
+    found = [(taken - due[run_id]).total_seconds() for run_id, taken in hands.taken.items() if run_id in due]
+    hands.taken.clear()
+    book.skip([(run.id, Reason.SKIPPED_DEADLINE) for run in engine.history.active()])
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""serve: host a state folder, so that what was applied runs when it should."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from specrunner.cli.planning import clock
+from specrunner.cli.terminal import say
+from specrunner.cli.wiring import STATE_FOLDER, directory_option, interruptible, open_engine
+from specrunner.core.errors import UsageError
+from specrunner.report.lines import Line, counted
+
+if TYPE_CHECKING:
+    from specrunner.engine.engine import Engine
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost"})
+TAKEN_OVER = 1
+
+
+@click.command()
+@directory_option
+@click.option("--host", "address", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(1, 65535), help="The port of the API; default: the one it had before.")
+@click.option(
+    "--max-runs", type=click.IntRange(1), help="How many runs are under way at once; default: twice the processors."
+)
+def serve(root: Path, address: str, port: int | None, max_runs: int | None) -> int:
+    """Host what was applied here: schedules fire, services are kept alive, runs get their API.
+
+    Ends at Ctrl-C or SIGTERM. Runs go on then, and the next host takes them up.
+    """
+    from specrunner.reconcile.lease import this_process
+
+    _check_address(address)
+    _check_folder(root)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    with open_engine(root / STATE_FOLDER, port) as engine:
+        host = engine.host(max_runs or 2 * (os.cpu_count() or 1))
+        with interruptible(host.leave):
+            kept = host.serve(this_process(clock(), os.environ), lambda: say(_serving(engine, root, host.max_runs)))
+        going = len([run for run in engine.history.active() if run.started_at is not None])
+    if not kept:
+        say([Line("Another process hosts this state folder by now; this one has left.", "error")], stderr=True)
+        return TAKEN_OVER
+    say([Line(f"Stopped. {counted(going, 'run')} under way; the next `specrunner serve` takes up what is.")])
+    return 0
+
+
+def _check_address(address: str) -> None:
+    if address not in LOOPBACK:
+        raise UsageError(
+            f"This specrunner does not listen on {address}.",
+            detail="Its API knows the tokens of runs and no users, so it answers on this machine alone.",
+            remedy="Leave --host out; from elsewhere, go through an SSH tunnel or a proxy that asks who is there.",
+        )
+
+
+def _check_folder(root: Path) -> None:
+    """Raises UsageError where there is nothing to host, rather than making a state folder anywhere."""
+    if not (root / STATE_FOLDER / "state.db").exists() and not (root / "specrunner.yaml").exists():
+        raise UsageError(
+            f"{root} is no spec repository, and nothing was applied there.",
+            remedy="Run it beside specrunner.yaml, or name the spec repository with -C DIR.",
+        )
+
+
+def _serving(engine: Engine, root: Path, max_runs: int) -> list[Line]:
+    """What is hosted, and where."""
+    specs = [task.spec for task in engine.tasks.all()]
+    schedules = counted(sum(spec.get("schedule") is not None for spec in specs), "schedule")
+    services = counted(sum(spec.get("service") is not None for spec in specs), "service")
+    return [
+        Line(f"Serving {root}: {schedules}, {services}, at most {counted(max_runs, 'run')} at once.", "bold"),
+        Line(f"API for runs: {engine.run_api().address()}"),
+        Line("Ctrl-C ends this; runs go on.", "dim"),
+    ]
