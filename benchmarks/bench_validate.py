@@ -86,7 +86,7 @@ def measured(command: list[str], extra: Mapping[str, str]) -> tuple[float, float
     """Seconds and peak memory in MB of one process, from asking for it to its end. Raises where it fails."""
     environment = {name: value for name, value in os.environ.items() if name != "SPECRUNNER_NO_CACHE"} | dict(extra)
     begun = time.perf_counter()
-    child = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    child = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     _, status, usage = os.wait4(child.pid, 0)
     seconds = time.perf_counter() - begun
     child.returncode = os.waitstatus_to_exitcode(status)

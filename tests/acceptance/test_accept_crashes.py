@@ -23,7 +23,7 @@ from tests.acceptance.crash_scenarios import SCENARIOS, Scenario, end_state, lai
 from tests.acceptance.spec_repo import CHECKOUT, PATIENCE, SpecRepo
 from tests.conftest import Soak
 
-SOME = 2  # points of each scenario in a short round
+SOME = 1  # points of each scenario in a short round
 
 
 @dataclass(frozen=True, slots=True)
