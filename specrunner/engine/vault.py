@@ -12,6 +12,7 @@ import hmac
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken
@@ -80,6 +81,7 @@ def _derived(key: bytes, purpose: bytes) -> bytes:
 
 
 def _key_file(path: Path, make: bool) -> bytes:
+    _sweep(path)
     try:
         return path.read_bytes()
     except FileNotFoundError:
@@ -122,6 +124,15 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _sweep(path: Path) -> None:
+    """Remove keys that were never put in place, because who wrote them was killed."""
+    for part in path.parent.glob("key.*.*"):
+        writer = part.name.split(".")[1]
+        if writer.isdecimal() and not Path("/proc", writer).exists():
+            with suppress(OSError):  # somebody else was quicker, or the folder is not ours to write
+                part.unlink()
 
 
 def _written_beside(path: Path, key: bytes) -> Path:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -113,3 +116,14 @@ def test_the_same_bytes_from_many_threads_are_one_artifact(tmp_path: Path) -> No
         thread.join()
     assert len(shas) == 8 and len(set(shas)) == 1
     assert artifacts.path(shas[0]).read_bytes() == data
+
+
+def test_a_key_that_a_killed_process_never_put_in_place_goes_and_that_of_a_living_one_stays(tmp_path: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    left, living = tmp_path / f"key.{gone.pid}.abc", tmp_path / f"key.{os.getpid()}.abc"
+    rotating = tmp_path / "key.0123456789abcdef"
+    for file in (left, living, rotating):
+        file.write_bytes(b"x")
+    Vault.open(tmp_path, {})
+    assert sorted(tmp_path.iterdir()) == sorted([tmp_path / "key", living, rotating])
