@@ -11,7 +11,9 @@ from specrunner.core.errors import Conflict, PackagingFailed, SpecrunnerError
 from specrunner.core.lifecycle import Reason, RunState, TaskState
 from specrunner.engine.engine import Engine
 from specrunner.engine.ports import RunApi
+from specrunner.engine.records import Task
 from specrunner.engine.tasks.executors.local import LocalExecutor
+from specrunner.engine.tasks.tasks import Tasks
 from tests.integration.engine_samples import (
     FOREVER,
     ONCE,
@@ -53,6 +55,26 @@ def test_a_run_that_ends_well(engine: Engine) -> None:
     assert engine.history.get(run.id) == run
     assert engine.history.of_task(task.id) == engine.history.of_key("Task/lab/job") == engine.history.all() == [run]
     assert engine.history.matching(run.id[:6]) == [run] and engine.history.active() == []
+    assert engine.tasks.get(task.id).status is TaskState.COMPLETED
+
+
+def test_a_run_and_its_task_end_in_one_moment(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that dies between the two would leave a task that has run and is started for ever."""
+    task = add_task(engine, "print('hello')\n")
+    submitted = engine.runs.submit(task, "intent")
+    move = type(engine.tasks).move
+
+    def dies(tasks: Tasks, moved: Task, state: TaskState) -> None:
+        if state is TaskState.COMPLETED:
+            raise KeyboardInterrupt
+        move(tasks, moved, state)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(engine.tasks), "move", dies)
+        with pytest.raises(KeyboardInterrupt):
+            engine.runs.carry_out(submitted.id)
+    assert not engine.history.get(submitted.id).status.ended
+    assert engine.runs.carry_out(submitted.id).status is RunState.SUCCESS
     assert engine.tasks.get(task.id).status is TaskState.COMPLETED
 
 

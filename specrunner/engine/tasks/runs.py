@@ -17,7 +17,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from specrunner.core.errors import Busy, Conflict, IllegalTransition, PackagingFailed, SpecrunnerError
+from specrunner.core.errors import Busy, Conflict, IllegalTransition, NotFound, PackagingFailed, SpecrunnerError
 from specrunner.core.lifecycle import Reason, RunState, TaskState
 from specrunner.core.recorded import RunTimes
 from specrunner.core.resources import is_run_once
@@ -303,16 +303,21 @@ class Runs:
         return self._record_end(run, RunState.LOST, Reason.LOST, detail="its folder is gone")
 
     def _record_end(self, run: Run, state: RunState, reason: Reason | None, **values: object) -> Run:
-        ended = self.with_.history.ended(run, state, reason, **values)
-        if not ended.status.ended:  # another host has begun another attempt: what we know is out of date
-            return ended
-        self.with_.deployments.forget(run_holder(run.id))
-        with suppress(SpecrunnerError):
-            task = self.with_.tasks.get(run.task_id)
-            if task.status is TaskState.STARTED and is_run_once(task.spec):
-                self.with_.tasks.move(task, TaskState.COMPLETED)
+        # One transaction: a host that dies in between would leave a task that has run and is started for ever.
+        with self.context.database.transaction():
+            ended = self.with_.history.ended(run, state, reason, **values)
+            if not ended.status.ended:  # another host has begun another attempt: what we know is out of date
+                return ended
+            self.with_.deployments.forget(run_holder(run.id))
+            self._complete(run.task_id)
         self.ended(run.id)
         return ended
+
+    def _complete(self, task_id: str) -> None:
+        with suppress(NotFound):  # its task may be gone
+            task = self.with_.tasks.get(task_id)
+            if task.status is TaskState.STARTED and is_run_once(task.spec):
+                self.with_.tasks.move(task, TaskState.COMPLETED)
 
 
 def _never_began(found: RunExit) -> bool:
