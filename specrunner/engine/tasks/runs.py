@@ -8,6 +8,7 @@ So a host that is killed costs a run nothing.
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -243,8 +244,9 @@ class Runs:
             found = self.executor.exit(folder)
             if found is None or not _never_began(found):
                 return False
-            folder.rename(folder.with_name(f"{folder.name}.left-{new_id()}"))
-            return True
+            aside = folder.rename(folder.with_name(f"{folder.name}.left-{new_id()}"))
+        shutil.rmtree(aside, ignore_errors=True)  # nothing ever ran in it
+        return True
 
     def _order(self, task: Task, run: Run) -> RunOrder:
         version = self.with_.orchestrations.get(run.orchestration_id)
