@@ -64,6 +64,7 @@ def record(
     before are not touched, so that a file's change is always news.
     """
     prefix = f"{to_file_name(owner.environment)}/"
+    target.runs()  # notices what has ended meanwhile, and the states that are read next follow from it
     live = {key: found for key, found in target.read().items() if found.owner == owner}
     old = {name.removeprefix(prefix): data for name, data in repository.read(prefix).items()}
     if not live and not old and not outcome.steps and interrupted is None:
