@@ -39,6 +39,7 @@ def serve(root: Path, address: str, port: int | None, max_runs: int | None) -> i
     _check_address(address)
     _check_folder(root)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # what it says of its start and end, we say ourselves
     with open_engine(root / STATE_FOLDER, port) as engine:
         host = engine.host(max_runs or 2 * (os.cpu_count() or 1))
         with interruptible(host.leave):
