@@ -45,12 +45,18 @@ def run(root: Path, task: str, as_texts: tuple[str, ...], as_values: tuple[str, 
         key = find_key(target, Kind.TASK, task)
         found = target.read()[key]
         order, args = (None, _merged(found, given)) if given else (_open_order(found), None)
+        host = target.host()
+        if host is not None and not as_json:
+            say([Line(f"`specrunner serve` (process {host.pid}) carries it out.", "dim")], stderr=True)
         with interruptible(target.stop_waiting):
             ended = target.run(key, order, args, wait=wait)
+        left_alone = not ended.status.ended and target.host() is None
     if as_json:
         say_json(run_json(ended))
     else:
         _tell(ended, wait=wait)
+    if left_alone:
+        say(left_alone_lines(), stderr=True)
     if not ended.status.ended:
         return INTERRUPTED if wait else 0
     return 0 if ended.succeeded else RUN_FAILED
@@ -85,6 +91,20 @@ def started_lines(found: RunView) -> list[Line]:
     return [
         Line(f"Run {found.id} of {found.task} is {found.status}.", "run"),
         Line(f"    → `specrunner logs --follow {found.id[:8]}` shows it to its end.", "remedy"),
+    ]
+
+
+def left_alone_lines() -> list[Line]:
+    """What to know where runs go on and nobody hosts them."""
+    return [
+        Line(
+            "Nobody hosts this folder: what goes on finds no API for its connections, models and pipelines, and no",
+            "warning",
+        ),
+        Line(
+            "further attempt follows one that fails, until `specrunner serve` or a command that waits is there.",
+            "warning",
+        ),
     ]
 
 
