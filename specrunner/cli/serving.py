@@ -39,7 +39,7 @@ def serve(root: Path, address: str, port: int | None, max_runs: int | None) -> i
     _check_address(address)
     _check_folder(root)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    with open_engine(root / STATE_FOLDER, port) as engine:
+    with open_engine(root / STATE_FOLDER, port, is_open=True) as engine:
         host = engine.host(max_runs or 2 * (os.cpu_count() or 1))
         with interruptible(host.leave):
             kept = host.serve(this_process(clock(), os.environ), lambda: say(_serving(engine, root, host.max_runs)))
@@ -76,6 +76,6 @@ def _serving(engine: Engine, root: Path, max_runs: int) -> list[Line]:
     services = counted(sum(spec.get("service") is not None for spec in specs), "service")
     return [
         Line(f"Serving {root}: {schedules}, {services}, at most {counted(max_runs, 'run')} at once.", "bold"),
-        Line(f"API for runs: {engine.run_api().address()}"),
+        Line(f"API: {engine.run_api().address()}"),
         Line("Ctrl-C ends this; runs go on.", "dim"),
     ]

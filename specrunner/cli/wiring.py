@@ -154,11 +154,14 @@ _LOCAL = "local"
 TARGETS: dict[str, Callable[[Path], Target]] = {_LOCAL: _local}
 
 
-def open_engine(folder: Path, port: int | None = None) -> Engine:
-    """The embedded engine on a state folder; whoever opens it closes it. `port` is that of its API for runs."""
+def open_engine(folder: Path, port: int | None = None, *, is_open: bool = False) -> Engine:
+    """The embedded engine on a state folder; whoever opens it closes it. `port` is that of its API for runs.
+
+    `is_open` lets this machine's user call that API too, as long as no users were added.
+    """
     from specrunner.engine.engine import Engine, default_cache
 
-    return Engine(folder, default_cache(), run_api=lambda engine: _run_api(engine, port))
+    return Engine(folder, default_cache(), run_api=lambda engine: _run_api(engine, port, is_open))
 
 
 def state_of(root: Path) -> Path:
@@ -202,11 +205,11 @@ def terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _run_api(engine: Any, port: int | None) -> Any:
+def _run_api(engine: Any, port: int | None, is_open: bool) -> Any:
     """The API for runs; loading the server waits until a run needs it."""
     from specrunner.server.host import LoopbackApi
 
-    return LoopbackApi(engine, port)
+    return LoopbackApi(engine, port, is_open=is_open)
 
 
 def find_key(target: Target, kind: Kind, asked: str) -> Key:

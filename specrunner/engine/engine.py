@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from specrunner.core.errors import Busy, SpecrunnerError
 from specrunner.core.keys import Key
@@ -133,6 +133,10 @@ class Engine:
     def keep(self, data: bytes) -> str:
         """Take bytes in, ahead of the object that they belong to; their sha256."""
         return self._context.artifacts.put(data)
+
+    def keep_stream(self, data: BinaryIO) -> tuple[str, int]:
+        """As `keep`, of a stream, which is never held whole in memory; its sha256 and its length."""
+        return self._context.artifacts.put_stream(data)
 
     def artifact(self, sha: str) -> bytes | None:
         """The bytes of this sha256, or None where they are gone."""

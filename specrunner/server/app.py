@@ -6,31 +6,67 @@ import logging
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
 from specrunner.engine.engine import Engine
 from specrunner.server import inference
-from specrunner.server.mlops import connections, logs, models, pipelines, workspaces
+from specrunner.server.auth import Door
+from specrunner.server.background import Background
+from specrunner.server.local import LocalOnly
+from specrunner.server.mlops import (
+    catalogue,
+    configuration,
+    connections,
+    graphql,
+    login,
+    logs,
+    models,
+    orchestrations,
+    pipelines,
+    runs,
+    tasks,
+    users,
+    workspaces,
+)
 
 _logger = logging.getLogger(__name__)
 
+_FACES = (
+    configuration,
+    login,
+    users,
+    workspaces,
+    connections,
+    models,
+    catalogue,
+    pipelines,
+    inference,
+    logs,
+    orchestrations,
+    tasks,
+    runs,
+    graphql,
+)
 
-def build_app(engine: Engine) -> Starlette:
-    """The ASGI application of an engine."""
-    routes: list[BaseRoute] = [
-        Route("/healthz", _health),
-        *workspaces.ROUTES,
-        *connections.ROUTES,
-        *models.ROUTES,
-        *pipelines.ROUTES,
-        *inference.ROUTES,
-        *logs.ROUTES,
-    ]
-    app = Starlette(routes=routes, exception_handlers={HTTPException: _http_error, Exception: _unexpected})
+
+def build_app(engine: Engine, *, is_open: bool = False) -> Starlette:
+    """The ASGI application of an engine; `is_open` as `auth.Door` says."""
+    routes: list[BaseRoute] = [Route("/healthz", _health)]
+    for face in _FACES:
+        routes += face.ROUTES
+    app = Starlette(
+        routes=routes,
+        middleware=[Middleware(LocalOnly)],
+        exception_handlers={HTTPException: _http_error, Exception: _unexpected},
+    )
     app.state.engine = engine
-    app.state.usable_deployments = inference.usable_deployments(engine)
+    app.state.door = Door(engine, is_open=is_open)
+    app.state.background = Background(engine)
+    app.state.devices = login.Devices()
+    app.state.usable_deployments = inference.usable_deployments(engine, app.state.door)
     return app
 
 

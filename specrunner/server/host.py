@@ -11,6 +11,7 @@ import socket
 import threading
 
 import uvicorn
+from starlette.applications import Starlette
 
 from specrunner.core.errors import SpecrunnerError
 from specrunner.engine.engine import Engine
@@ -21,11 +22,16 @@ _PORT_FACT = "api-port"
 
 
 class LoopbackApi:
-    """Adapter of the port `RunApi`: starts at the first call of `address`, on `port` if that is said."""
+    """Adapter of the port `RunApi`: starts at the first call of `address`, on `port` if that is said.
 
-    def __init__(self, engine: Engine, port: int | None = None) -> None:
+    `is_open` lets in this machine's user, as `auth.Door` says; without, only runs and who has logged in may call.
+    """
+
+    def __init__(self, engine: Engine, port: int | None = None, *, is_open: bool = False) -> None:
         self._engine = engine
         self._wanted = port
+        self._is_open = is_open
+        self._app: Starlette | None = None
         self._lock = threading.Lock()
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
@@ -46,6 +52,8 @@ class LoopbackApi:
             self._server.should_exit = True
             self._thread.join()
             self._server = self._thread = None
+            if self._app is not None:
+                self._app.state.background.close()
 
     def _start(self) -> None:
         listening = self._bind()
@@ -53,8 +61,11 @@ class LoopbackApi:
         if self._wanted is not None or self._engine.facts.get(_PORT_FACT) is None:
             # Kept for good: a second host that had to take another port must not lead the first one's runs astray.
             self._engine.facts.put(_PORT_FACT, str(self._port))
+        self._app = build_app(self._engine, is_open=self._is_open)
+        if self._is_open:
+            self._app.state.background.resume()
         config = uvicorn.Config(
-            build_app(self._engine), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=5
+            self._app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=5
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(

@@ -93,7 +93,9 @@ def _deploy(call: Call) -> Json:
     for model in call.engine.pipelines.models_of(version):
         if not call.caller.may_use(call.engine.models.by_uuid(model["version"]).workspace_id):
             raise NotFound(f"There is no model {model['version']!r}.")
-    return {"id": call.engine.planes.deploy(pipeline.id, version.id, call.caller.holder).id}
+    deployed = call.engine.planes.deploy(pipeline.id, version.id, call.caller.holder)
+    call.engine.remarks.put(f"deployment:{deployed.id}", engine_config=call.maybe("engine_config", dict) or {})
+    return {"id": deployed.id}
 
 
 def _undeploy(call: Call) -> Json:
