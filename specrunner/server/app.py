@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -17,8 +18,8 @@ from specrunner.server.mlops import connections, logs, models, pipelines, worksp
 _logger = logging.getLogger(__name__)
 
 
-def build_app(engine: Engine) -> Starlette:
-    """The ASGI application of an engine."""
+def build_app(engine: Engine, besides: Sequence[BaseRoute] = ()) -> Starlette:
+    """The ASGI application of an engine, with routes `besides` that need something else."""
     routes: list[BaseRoute] = [
         Route("/healthz", _health),
         *workspaces.ROUTES,
@@ -27,6 +28,7 @@ def build_app(engine: Engine) -> Starlette:
         *pipelines.ROUTES,
         *inference.ROUTES,
         *logs.ROUTES,
+        *besides,
     ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _http_error, Exception: _unexpected})
     app.state.engine = engine

@@ -9,8 +9,10 @@ from __future__ import annotations
 import errno
 import socket
 import threading
+from collections.abc import Sequence
 
 import uvicorn
+from starlette.routing import BaseRoute
 
 from specrunner.core.errors import SpecrunnerError
 from specrunner.engine.engine import Engine
@@ -21,10 +23,14 @@ _PORT_FACT = "api-port"
 
 
 class LoopbackApi:
-    """Adapter of the port `RunApi`: starts at the first call of `address`, on `port` if that is said."""
+    """Adapter of the port `RunApi`: starts at the first call of `address`, on `port` if that is said.
 
-    def __init__(self, engine: Engine, port: int | None = None) -> None:
+    `besides` are routes that it answers too.
+    """
+
+    def __init__(self, engine: Engine, port: int | None = None, besides: Sequence[BaseRoute] = ()) -> None:
         self._engine = engine
+        self._besides = besides
         self._wanted = port
         self._lock = threading.Lock()
         self._server: uvicorn.Server | None = None
@@ -54,7 +60,11 @@ class LoopbackApi:
             # Kept for good: a second host that had to take another port must not lead the first one's runs astray.
             self._engine.facts.put(_PORT_FACT, str(self._port))
         config = uvicorn.Config(
-            build_app(self._engine), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=5
+            build_app(self._engine, self._besides),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=5,
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(
