@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any, Final
 from specrunner.core.errors import Diagnostic, InvalidSpecs, Place
 from specrunner.core.keys import Key, Kind
 from specrunner.core.resources import Desired, Owner, Resource, references_of
+from specrunner.core.uncollected import uncollected
 from specrunner.spec.advice import ended_schedules, unused_patches
 from specrunner.spec.cache import open_cache
 from specrunner.spec.documents import Reading, read_patches, read_tree
@@ -44,7 +43,7 @@ def load(
     for the next time; the result is the same. Raises InvalidSpecs with every problem of every file, and the warnings
     beside them.
     """
-    with _paused_collector():
+    with uncollected():
         cache, problems = open_cache(root) if cached else (None, [])
         reading = read_tree(root, cache)
         project, found = read_project(reading.documents, environment, os.environ)
@@ -78,18 +77,6 @@ def _warnings(root: Path, drafts: Sequence[Draft], project: Project, now: dateti
     if project.is_sound:
         found += unused_patches(root, project.environments)
     return tuple(sorted(found, key=lambda warning: warning.sort_key))
-
-
-@contextmanager
-def _paused_collector() -> Iterator[None]:
-    """Nodes and values by the hundred thousand and no garbage: collecting takes five times the reading's time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _drafts(
