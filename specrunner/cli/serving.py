@@ -46,6 +46,8 @@ def serve(root: Path, address: str, port: int | None, max_runs: int | None, foll
     if controller is None:
         _check_folder(root)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    for name in ("uvicorn", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # what they say of their start and end, we say ourselves
     with open_engine(root / STATE_FOLDER, port, webhook(following, controller)) as engine:
         host = engine.host(max_runs or 2 * (os.cpu_count() or 1))
         with interruptible(host.leave), followed(controller):

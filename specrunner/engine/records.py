@@ -156,7 +156,8 @@ class Origin(StrEnum):
 class Run:
     """One execution of a task.
 
-    `scheduled_at` is the instant that it is for; a skip may stand for all of them from `first_at` on.
+    `scheduled_at` is the instant that it is for; a skip may stand for all of them from `first_at` on. One that is
+    `beside` leaves the instant's identity to the record that has it.
     """
 
     id: str
@@ -181,6 +182,7 @@ class Run:
     ended_at: datetime | None
     origin: Origin
     first_at: datetime | None
+    beside: bool = False
 
 
 @dataclass(frozen=True, slots=True)

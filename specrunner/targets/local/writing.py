@@ -40,6 +40,12 @@ def put(engine: Engine, order: PutOrder) -> None:
     _WRITERS[order.resource.key.kind](engine, order)
 
 
+def succeed(engine: Engine, key: Key) -> None:
+    """An object is there in place of one that somebody else had removed: what a task has run is not run again."""
+    if key.kind is Kind.TASK:
+        engine.history.hand_over(engine.tasks.named(engine.workspaces.named(key.workspace).id, key.name))
+
+
 def is_unfinished(engine: Engine, resource: Resource) -> bool:
     """Whether the object, as its rows are now, needs `finish` to be as declared."""
     if resource.key.kind is Kind.ORCHESTRATION:
