@@ -71,8 +71,8 @@ def applied(repo: SpecRepo, state: MemoryState, monkeypatch: pytest.MonkeyPatch)
     state.add(Key(Kind.WORKSPACE, "", "undeclared"), {})
     state.drift(Key(Kind.CONNECTION, "", "theirs"), details={"host": "b"})
     repo.document("Connection", "lone", {"type": "HTTP"})
-    for name, value in {"REPOSITORY": "a/b", "SHA": "0" * 40, "STEP_SUMMARY": str(repo.root.parent / "summary")}.items():
-        monkeypatch.setenv(f"GITHUB_{name}", value)  # for `ci`: a step of a workflow, without a token
+    monkeypatch.setenv("GITHUB_REPOSITORY", "team/specs")  # `ci` is for steps of a workflow, here without a token
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(repo.root.parent / "summary"))
     watched = Faulty(target)
     monkeypatch.setitem(wiring.TARGETS, "local", lambda _folder: watched)
     return watched
