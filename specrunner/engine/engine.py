@@ -10,13 +10,15 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from specrunner.core.errors import Busy, SpecrunnerError
 from specrunner.core.keys import Key
 from specrunner.core.ports import Clock
 from specrunner.core.values import Secret
+from specrunner.engine.answers import Answers
 from specrunner.engine.artifacts import Artifacts
+from specrunner.engine.audit import Audit
 from specrunner.engine.clock import SystemClock
 from specrunner.engine.connections import Connections
 from specrunner.engine.context import Context
@@ -39,6 +41,7 @@ from specrunner.engine.tasks.history import History
 from specrunner.engine.tasks.runs import Colleagues, Runs
 from specrunner.engine.tasks.services import Services
 from specrunner.engine.tasks.tasks import Tasks
+from specrunner.engine.tokens import Tokens
 from specrunner.engine.workspaces import Workspaces
 
 if TYPE_CHECKING:
@@ -81,6 +84,9 @@ class Engine:
         self.facts = Facts(context)
         self.leases = Leases(context)
         self.ownership = Ownerships(context)
+        self.tokens = Tokens(context)
+        self.audit = Audit(context)
+        self.answers = Answers(context)
         self.workspaces = Workspaces(context)
         self.connections = Connections(context)
         self.models = Models(context)
@@ -127,6 +133,10 @@ class Engine:
     def keep(self, data: bytes) -> str:
         """Take bytes in, ahead of the object that they belong to; their sha256."""
         return self._context.artifacts.put(data)
+
+    def keep_stream(self, stream: BinaryIO) -> tuple[str, int]:
+        """Take in what a stream gives, never whole in memory; its sha256 and its size in bytes."""
+        return self._context.artifacts.put_stream(stream)
 
     def artifact(self, sha: str) -> bytes | None:
         """The bytes of this sha256, or None where they are gone."""
