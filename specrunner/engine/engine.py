@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -152,6 +153,10 @@ class Engine:
     def holder_of_run(self, run_id: str) -> str:
         """The name under which a run holds deployments."""
         return run_holder(run_id)
+
+    def now(self) -> datetime:
+        """The present instant, in UTC, by this engine's clock."""
+        return self._context.clock.now()
 
     def generation(self) -> int:
         """A number that changes once anybody has written to the store: what was read before may then be old."""
