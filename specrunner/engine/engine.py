@@ -9,14 +9,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from specrunner.core.errors import Busy, SpecrunnerError
 from specrunner.core.keys import Key
 from specrunner.core.ports import Clock
 from specrunner.core.values import Secret
+from specrunner.engine.answers import Answers
 from specrunner.engine.artifacts import Artifacts
+from specrunner.engine.audit import Audit
 from specrunner.engine.clock import SystemClock
 from specrunner.engine.connections import Connections
 from specrunner.engine.context import Context
@@ -41,6 +44,7 @@ from specrunner.engine.tasks.retention import Retention
 from specrunner.engine.tasks.runs import Colleagues, Runs
 from specrunner.engine.tasks.services import Services
 from specrunner.engine.tasks.tasks import Tasks
+from specrunner.engine.tokens import Tokens
 from specrunner.engine.workspaces import Workspaces
 
 if TYPE_CHECKING:
@@ -83,6 +87,9 @@ class Engine:
         self.facts = Facts(context)
         self.leases = Leases(context)
         self.ownership = Ownerships(context)
+        self.tokens = Tokens(context)
+        self.audit = Audit(context)
+        self.answers = Answers(context)
         self.workspaces = Workspaces(context)
         self.connections = Connections(context)
         self.models = Models(context)
@@ -140,6 +147,10 @@ class Engine:
         """Take bytes in, ahead of the object that they belong to; their sha256."""
         return self._context.artifacts.put(data)
 
+    def keep_stream(self, stream: BinaryIO) -> tuple[str, int]:
+        """Take in what a stream gives, never whole in memory; its sha256 and its size in bytes."""
+        return self._context.artifacts.put_stream(stream)
+
     def artifact(self, sha: str) -> bytes | None:
         """The bytes of this sha256, or None where they are gone."""
         try:
@@ -154,6 +165,10 @@ class Engine:
     def holder_of_run(self, run_id: str) -> str:
         """The name under which a run holds deployments."""
         return run_holder(run_id)
+
+    def now(self) -> datetime:
+        """The present instant, in UTC, by this engine's clock."""
+        return self._context.clock.now()
 
     def generation(self) -> int:
         """A number that changes once anybody has written to the store: what was read before may then be old."""

@@ -51,6 +51,12 @@ class History:
         """Every run, newest first."""
         return self._select(sa.true())
 
+    def counts(self) -> dict[RunState, int]:
+        """How many runs are on record in each state; none of a state that no run is in."""
+        query = sa.select(_T.c.status, sa.func.count()).group_by(_T.c.status)
+        with self._context.database.read() as connection:
+            return {RunState(state): count for state, count in connection.execute(query)}
+
     def active(self) -> list[Run]:
         """The runs that have not ended."""
         return self._select(_T.c.status.notin_(_ENDED))

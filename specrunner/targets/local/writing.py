@@ -26,7 +26,7 @@ _Deleter = Callable[[Engine, Key], None]
 def prepare(engine: Engine, order: PutOrder, note: Note) -> None:
     """Take in the bytes that go with an object, so that its rows can refer to them. Raises StalePlan for others."""
     payload = order.resource.payload
-    if payload is not None:
+    if payload is not None and not engine.has_artifact(payload.sha):
         note(f"uploading {payload.file_name}")
         if engine.keep(payload.read()) != payload.sha:
             raise StalePlan(
