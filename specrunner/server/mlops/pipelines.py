@@ -91,8 +91,8 @@ def _deploy(call: Call) -> Json:
             remedy="Give it one: `pipeline.add_model_step(model)` in code, or `steps:` in its spec.",
         )
     for model in call.engine.pipelines.models_of(version):
-        if not call.caller.may_use(call.engine.models.by_uuid(model["version"]).workspace_id):
-            raise NotFound(f"There is no model {model['version']!r}.")
+        if not call.caller.may_use(call.engine.models.by_uuid(model.version).workspace_id):
+            raise NotFound(f"There is no model {model.version!r}.")
     return {"id": call.engine.planes.deploy(pipeline.id, version.id, call.caller.holder).id}
 
 
