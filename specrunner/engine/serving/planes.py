@@ -12,16 +12,18 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from specrunner.core.errors import BadInput, NotFound, Unavailable
+from specrunner.core.errors import BadInput, NotFound, SpecrunnerError, Unavailable
 from specrunner.core.values import JsonObject, digest
 from specrunner.engine.context import Context
 from specrunner.engine.models import Models
 from specrunner.engine.records import Deployment, ModelVersion, PipelineVersion
 from specrunner.engine.serving.deployments import Deployments
 from specrunner.engine.serving.pipelines import Pipelines
+from specrunner.engine.serving.starting import Attempt, DeploymentState, Starting
 from specrunner.engine.serving.steps import ModelRef, StepPlan, read_steps
 
 if TYPE_CHECKING:
@@ -51,21 +53,32 @@ class Planes:
     deployments: Deployments
     _serving: dict[str, _Serving] = field(default_factory=dict)
     _of_version: dict[int, _Serving] = field(default_factory=dict)
+    _starting: Starting = field(default_factory=Starting)
     _keeping: Counter[int] = field(default_factory=Counter)  # versions that somebody is about to hold
     _logs: dict[int, InferenceLog] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
-    def deploy(self, pipeline_id: int, version_id: int, holder: str) -> Deployment:
+    def deploy(self, pipeline_id: int, version_id: int, holder: str, patience: float = inf) -> Deployment:
         """Hold and load a version of a pipeline; what can't be loaded shows here, not at the first request.
 
-        Raises BadInput if a model can't be loaded, NotFound if the version is gone; then nothing has changed.
+        Raises BadInput if a model can't be loaded, NotFound if the version is gone; then nothing has changed. What
+        takes longer than `patience` seconds is held all the same and goes on loading; `state` tells how it is.
         """
         self.pipelines.version(version_id)
         with self._kept(version_id):
-            self._plane(version_id)
+            attempt = self._begun(version_id, patience)
+            if attempt is not None and attempt.problem is not None:
+                raise attempt.problem
             found = self.deployments.deploy(pipeline_id, version_id, holder)
+        self._starting.forget(found.id)
+        if attempt is not None and not attempt.wait(0):
+            self._starting.began(found.id, attempt)
         self.sweep()
         return found
+
+    def state(self, deployment: Deployment) -> tuple[DeploymentState, SpecrunnerError | None]:
+        """How a held deployment is, as this process knows it, and why it is in error where it is."""
+        return self._starting.state(deployment.id)
 
     def undeploy(self, deployment_id: int, holder: str, *, force: bool = False) -> Deployment:
         """Give back a hold, with `force` also that of the specs; what nobody holds is unloaded."""
@@ -148,6 +161,20 @@ class Planes:
             del self._serving[key]
         for version in serving.versions:
             self._of_version.pop(version, None)
+
+    def _begun(self, version_id: int, patience: float) -> Attempt | None:
+        """Load a version; the attempt, over or not, where it was given only so much time."""
+        if patience == inf or ((found := self._of_version.get(version_id)) and found.plane is not None):
+            self._plane(version_id)
+            return None
+
+        def load() -> None:
+            with self._kept(version_id):
+                self._plane(version_id)
+
+        attempt = Attempt(load, f"deploy {version_id}")
+        attempt.wait(patience)
+        return attempt
 
     @contextmanager
     def _kept(self, version_id: int) -> Iterator[None]:
