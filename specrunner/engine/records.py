@@ -51,13 +51,17 @@ class ModelVersion:
 
 @dataclass(frozen=True, slots=True)
 class PipelineVersion:
-    """One version of a pipeline; `definition` is as the platform API writes it, `{}` for an empty one."""
+    """One version of a pipeline; `definition` is as the platform API writes it, `{}` for an empty one.
+
+    `config` is what it is served with beside the steps: `resources` and `validations` as specs have them.
+    """
 
     id: int
     pipeline_id: int
     version: str
     definition: JsonObject
     created_at: datetime
+    config: JsonObject = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,6 +104,8 @@ pipeline_versions = Table(
     Column("definition", sa.JSON, nullable=False),  # as the platform API writes it; {} for an empty one
     Column("definition_hash", String, nullable=False),
     Column("created_at", String, nullable=False),
+    # What is served beside the steps: resources and validations, of the spec at the time.
+    Column("config", sa.JSON, nullable=False, server_default="{}"),
     Index("ix_pipeline_versions_pipeline", "pipeline_id"),
     sqlite_autoincrement=True,
 )
