@@ -57,6 +57,9 @@ class Kept:
     def read(self, prefix: str) -> Mapping[str, bytes]:
         return {name: data for name, data in self.files.items() if name.startswith(prefix)}
 
+    def check(self, prefix: str) -> None:
+        assert prefix
+
     def write(self, files: Mapping[str, bytes | None], message: str) -> None:
         assert message
         self.changed = [name for name, data in files.items() if self.files.get(name) != data]
