@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +17,10 @@ from specrunner.core.resources import Desired, Presence
 from specrunner.core.values import Json
 
 if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+
     from specrunner.engine.engine import Engine
+    from specrunner.server.host import Serving
     from specrunner.targets.base import Target
 
 STATE_FOLDER = ".specrunner"
@@ -154,14 +157,20 @@ _LOCAL = "local"
 TARGETS: dict[str, Callable[[Path], Target]] = {_LOCAL: _local}
 
 
-def open_engine(folder: Path, port: int | None = None, *, is_open: bool = False) -> Engine:
-    """The embedded engine on a state folder; whoever opens it closes it. `port` is that of its API for runs.
+def open_engine(
+    folder: Path,
+    port: int | None = None,
+    besides: Sequence[BaseRoute] = (),
+    serving: Callable[[Engine], Serving] | None = None,
+) -> Engine:
+    """The embedded engine on a state folder; whoever opens it closes it.
 
-    `is_open` lets this machine's user call that API too, as long as no users were added.
+    `port` is that of its API for runs, `besides` are routes that this answers too, `serving` what it offers to others
+    than runs.
     """
     from specrunner.engine.engine import Engine, default_cache
 
-    return Engine(folder, default_cache(), run_api=lambda engine: _run_api(engine, port, is_open))
+    return Engine(folder, default_cache(), run_api=lambda engine: _run_api(engine, port, besides, serving))
 
 
 def state_of(root: Path) -> Path:
@@ -205,11 +214,13 @@ def terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _run_api(engine: Any, port: int | None, is_open: bool) -> Any:
+def _run_api(
+    engine: Any, port: int | None, besides: Sequence[BaseRoute], serving: Callable[[Engine], Serving] | None
+) -> Any:
     """The API for runs; loading the server waits until a run needs it."""
     from specrunner.server.host import LoopbackApi
 
-    return LoopbackApi(engine, port, is_open=is_open)
+    return LoopbackApi(engine, port, besides, serving(engine) if serving else None)
 
 
 def find_key(target: Target, kind: Kind, asked: str) -> Key:

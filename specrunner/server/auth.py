@@ -1,24 +1,17 @@
-"""Who calls, and what they may see.
+"""Callers of the platform's face, and what they may see. Who tells them: `door`.
 
 A run's token may read and write the models, pipelines and deployments of its task's workspace (and of those that the
-task's spec lists), and read the connections attached there; it sees no other workspace, and dies with the run. A
-person shows a token that the log-in has given, and sees the workspaces that they were let into. Where nobody was
-added, and the server is open, whoever shows no token of a run is this machine's user and sees everything.
+task's spec lists), and read the connections attached there; it sees no other workspace, and dies with the run.
 """
 
 from __future__ import annotations
 
 import hmac
-import re
 from dataclasses import dataclass, replace
 
 from specrunner.core.errors import NotFound, SpecrunnerError
 from specrunner.engine.engine import Engine
 from specrunner.engine.records import User, Workspace
-from specrunner.server.tokens import Tokens
-
-_RUN_TOKEN = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.[^.]*")
-_RUN, _USER = "run:", "user:"
 
 
 class NotAuthorised(SpecrunnerError):
@@ -35,9 +28,9 @@ class Forbidden(SpecrunnerError):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A run, or a person: the name under which it holds deployments, and the workspaces it may use."""
+    """A run (`run_id`) or a person: the name under which it holds deployments, and the workspaces it may use."""
 
-    who: str
+    run_id: str
     holder: str
     workspaces: tuple[Workspace, ...]
     user: User | None = None
@@ -65,59 +58,6 @@ class Caller:
         return self.user
 
 
-class Door:
-    """Tells who calls. `is_open` lets callers in that show no token, as long as no users were added."""
-
-    def __init__(self, engine: Engine, *, is_open: bool = False) -> None:
-        self._engine = engine
-        self._is_open = is_open
-        self.tokens = Tokens(engine)
-
-    def caller(self, header: str) -> Caller:
-        """Who sent this Authorization header. Raises NotAuthorised."""
-        return self.living(self.signed(header))
-
-    def signed(self, header: str) -> str:
-        """Who this header names, rightly signed, whether they live or not. Raises NotAuthorised.
-
-        A run's token asks no store; so it is checked before its request is read.
-        """
-        token = _bearer(header)
-        if self.stands_open() and not _RUN_TOKEN.fullmatch(token):
-            return _USER
-        if (user_id := self.tokens.user_of(token)) is not None:
-            return _USER + user_id
-        return _RUN + signed_run(self._engine, header)
-
-    def living(self, who: str) -> Caller:
-        """The caller that `signed` named. Raises NotAuthorised where it is gone."""
-        if who.startswith(_USER):
-            return self._person(who.removeprefix(_USER))
-        return living_caller(self._engine, who.removeprefix(_RUN))
-
-    def stands_open(self) -> bool:
-        """Whether callers need not say who they are."""
-        return self._is_open and not self._engine.users.any()
-
-    def _person(self, user_id: str) -> Caller:
-        users = self._engine.users
-        try:
-            user = users.get(user_id) if user_id else users.local()
-        except NotFound as problem:
-            raise NotAuthorised("The user of this token is gone.") from problem
-        if not user.enabled:
-            raise NotAuthorised("The user of this token was disabled.")
-        allowed = None if user.admin else users.workspaces_of(user.id)
-        found = tuple(one for one in self._engine.workspaces.all() if allowed is None or one.id in allowed)
-        return Caller(_USER + user.id, self._engine.user_holder, found, user)
-
-
-def _bearer(header: str) -> str:
-    """The token of a header; some clients leave the scheme out."""
-    scheme, _, token = header.strip().partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else header.strip()
-
-
 def signed_run(engine: Engine, header: str) -> str:
     """The run whose token this header carries, whether it lives or not; asks no store. Raises NotAuthorised."""
     scheme, _, token = header.partition(" ")
@@ -139,4 +79,4 @@ def living_caller(engine: Engine, run_id: str) -> Caller:
         raise NotAuthorised("The run of this token has ended.")
     names = {task.workspace, *task.spec.get("workspaces", ())}
     allowed = tuple(found for found in engine.workspaces.all() if found.name in names)
-    return Caller(_RUN + run_id, engine.holder_of_run(run_id), allowed)
+    return Caller(run_id, engine.holder_of_run(run_id), allowed)

@@ -16,8 +16,9 @@ from starlette.types import Message
 from specrunner.core.errors import BadInput, SpecrunnerError
 from specrunner.core.values import Json
 from specrunner.engine.engine import Engine
-from specrunner.server.auth import Caller, Door
+from specrunner.server.auth import Caller
 from specrunner.server.background import Background
+from specrunner.server.door import Door
 
 MAX_JSON_BYTES = 16 * 2**20
 _MAX_ID = 2**63 - 1
@@ -100,15 +101,20 @@ def guarded(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Req
 
 def refusal(problem: SpecrunnerError, status: int) -> JSONResponse:
     """An error as JSON; one shape that serves the clients' several readers at once."""
-    words = ". ".join(part.rstrip(".") for part in (problem.summary, problem.detail, problem.remedy) if part)
+    words = words_of(problem)
     body = {"code": status, "msg": words, "status": "Error", "error": words, "source": "engine"}
     return JSONResponse(body, status)
+
+
+def words_of(problem: SpecrunnerError) -> str:
+    """An error as one text."""
+    return ". ".join(part.rstrip(".") for part in (problem.summary, problem.detail, problem.remedy) if part)
 
 
 async def authenticated(request: Request) -> tuple[Engine, Caller]:
     """The engine and who calls. Raises NotAuthorised."""
     engine: Engine = request.app.state.engine
-    return engine, await run_in_threadpool(door_of(request).caller, request.headers.get("authorization", ""))
+    return engine, await run_in_threadpool(door_of(request).caller, request)
 
 
 def door_of(request: Request) -> Door:

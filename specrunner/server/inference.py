@@ -15,8 +15,8 @@ from starlette.routing import Route
 from specrunner.core.errors import BadInput, NotFound
 from specrunner.engine.engine import Engine
 from specrunner.engine.records import Deployment
-from specrunner.server.auth import Door
 from specrunner.server.calls import door_of, guarded, read_body
+from specrunner.server.door import Door
 from specrunner.server.mlops.pipelines import visible_deployment
 from specrunner.server.mlops.wire import as_clients_count, with_metadata
 from specrunner.server.remembered import Remembered
@@ -31,7 +31,7 @@ _CUSTOM = "format=wallaroo"
 
 async def _infer(request: Request) -> Response:
     # The signature is checked before the body is read; whether the caller lives, with the rest, in the one thread.
-    who = door_of(request).signed(request.headers.get("authorization", ""))
+    who = door_of(request).signed(request)
     body = await read_body(request, MAX_INFERENCE_BYTES)
     content_type = request.headers.get("content-type", "")
     if _CUSTOM in content_type:
@@ -57,7 +57,7 @@ def _answer(who: str, request: Request, body: bytes) -> Response:
     if any(name.partition(".")[0] == "metadata" for name in wanted):
         version = engine.pipelines.version(deployment.version_id)
         last = engine.pipelines.models_of(version)[-1]
-        result = with_metadata(result, last, version.version, time.perf_counter() - began)
+        result = with_metadata(result, (last.name, last.sha), version.version, time.perf_counter() - began)
     chosen = tables.select_columns(
         result,
         wanted,

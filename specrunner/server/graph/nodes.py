@@ -277,7 +277,7 @@ def deployed_configs(scene: Scene, version: PipelineVersion, deployment_id: int 
 def _models(scene: Scene, version: PipelineVersion) -> Iterable[ModelVersion]:
     for model in scene.engine.pipelines.models_of(version):
         try:
-            yield scene.engine.models.by_uuid(model["version"])
+            yield scene.engine.models.by_uuid(model.version)
         except NotFound:
             continue
 

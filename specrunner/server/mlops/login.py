@@ -19,6 +19,7 @@ from specrunner.core.errors import BadInput, NotFound, SpecrunnerError
 from specrunner.core.values import Json
 from specrunner.engine.engine import Engine
 from specrunner.engine.records import User
+from specrunner.server.access import TooManyFailures, address_of, check_own
 from specrunner.server.calls import door_of, guarded, limited
 from specrunner.server.mlops.page import ask_page, told_page
 
@@ -26,14 +27,12 @@ _EXPIRES: Final = 600  # seconds that a person has for approving
 _INTERVAL: Final = 1  # seconds between two questions of a device
 _MOST: Final = 1000  # devices that wait at once
 _MAX_FORM: Final = 2**16  # bytes
-_TRIES: Final = 10  # wrong passwords for one address, or from one machine, in this time
-_TRIED_WITHIN: Final = 300.0  # seconds
 _LETTERS: Final = "BCDFGHJKLMNPQRSTVWXZ"
 _DEVICE: Final = "urn:ietf:params:oauth:grant-type:device_code"
 
 
-class TooManyTries(SpecrunnerError):
-    """Somebody guesses passwords."""
+class TooManyDevices(SpecrunnerError):
+    """More wait than people can approve."""
 
     http_status = 429
 
@@ -50,20 +49,19 @@ class Device:
 
 @dataclass(slots=True)
 class Devices:
-    """The devices that wait, and who has tried wrong passwords lately; in this process's memory only."""
+    """The devices that wait; in this process's memory only."""
 
     clock: Callable[[], float] = time.monotonic
     _waiting: dict[str, Device] = field(default_factory=dict)
-    _failures: dict[str, list[float]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def begin(self) -> Device:
-        """A new device that waits. Raises TooManyTries where too many do."""
+        """A new device that waits. Raises TooManyDevices."""
         now = self.clock()
         with self._lock:
             self._waiting = {code: one for code, one in self._waiting.items() if one.until > now}
             if len(self._waiting) >= _MOST:
-                raise TooManyTries("Too many devices wait for their approval.", remedy="Try again in some minutes.")
+                raise TooManyDevices("Too many devices wait for their approval.", remedy="Try again in some minutes.")
             word = "".join(secrets.choice(_LETTERS) for _ in range(8))
             made = Device(secrets.token_urlsafe(32), f"{word[:4]}-{word[4:]}", now + _EXPIRES)
             self._waiting[made.code] = made
@@ -88,24 +86,6 @@ class Devices:
             if found.user_id is not None:
                 del self._waiting[code]
             return found
-
-    def check_tries(self, *who: str) -> None:
-        """Raises TooManyTries for an address or a machine that has failed too often."""
-        since = self.clock() - _TRIED_WITHIN
-        with self._lock:
-            self._failures = {name: late for name, all_ in self._failures.items() if (late := _after(all_, since))}
-            if any(len(self._failures.get(name, ())) >= _TRIES for name in who):
-                raise TooManyTries("Too many wrong passwords.", remedy="Try again in five minutes.")
-
-    def failed(self, *who: str) -> None:
-        """Somebody has given a wrong password."""
-        with self._lock:
-            for name in who:
-                self._failures.setdefault(name, []).append(self.clock())
-
-
-def _after(instants: list[float], since: float) -> list[float]:
-    return [instant for instant in instants if instant > since]
 
 
 async def _form(request: Request) -> dict[str, str]:
@@ -137,7 +117,7 @@ async def _token(request: Request) -> Response:
     user = await run_in_threadpool(grant, request, form)
     if isinstance(user, Response):
         return user
-    return JSONResponse(door_of(request).tokens.granted(user), headers={"Cache-Control": "no-store"})
+    return JSONResponse(door_of(request).logins.granted(user), headers={"Cache-Control": "no-store"})
 
 
 def _by_password(request: Request, form: dict[str, str]) -> User | Response:
@@ -146,7 +126,7 @@ def _by_password(request: Request, form: dict[str, str]) -> User | Response:
 
 
 def _by_refresh(request: Request, form: dict[str, str]) -> User | Response:
-    user_id = door_of(request).tokens.refreshed(form.get("refresh_token", ""))
+    user_id = door_of(request).logins.refreshed(form.get("refresh_token", ""))
     return _enabled(_engine(request), user_id) or _no("invalid_grant", "Invalid refresh token")
 
 
@@ -163,12 +143,15 @@ def _checked(request: Request, email: str, password: str) -> User | None:
     """The user with this password; whoever this machine's user is, where nobody need say who they are."""
     engine = _engine(request)
     if door_of(request).stands_open():
+        check_own(request)
         return engine.users.local()
-    who = (f"user {email.strip().lower()}", f"from {request.client.host if request.client else ''}")
-    _devices(request).check_tries(*who)
+    access, address, proof = door_of(request).access, address_of(request), f"{email}\0{password}"
+    access.guesses.check(address, proof)
     found = engine.users.authenticated(email, password)
     if found is None:
-        _devices(request).failed(*who)
+        access.refused(address)
+    elif access.guesses.succeeded(address, proof):
+        engine.audit.add(f"user {found.email}", "login", address=address)
     return found
 
 
@@ -201,7 +184,7 @@ async def _approve(request: Request) -> Response:
         if user is None:
             raise BadInput("The e-mail address or the password is wrong.")
         _devices(request).approve(code, user)
-    except (BadInput, NotFound, TooManyTries) as problem:
+    except (BadInput, NotFound, TooManyFailures) as problem:
         words = " ".join(part for part in (problem.summary, problem.remedy) if part)
         return _html(told_page("Not approved", escape(words)), problem.http_status)
     return _html(told_page("Approved", "The device is logged in. You may close this page."))

@@ -5,7 +5,6 @@ The engine counts the checks that a row has failed; the clients count them thems
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
@@ -32,14 +31,14 @@ def as_clients_count(table: pa.Table) -> pa.Table:
     return table.set_column(position, _FAILED, pa.ListArray.from_arrays(offsets, flat))
 
 
-def with_metadata(table: pa.Table, model: Mapping[str, str], version: str, elapsed: float) -> pa.Table:
-    """The table with what the clients ask for under `metadata`: which model answered, in which version, how fast."""
+def with_metadata(table: pa.Table, model: tuple[str, str], version: str, elapsed: float) -> pa.Table:
+    """The table with what the clients ask for under `metadata`: the model (name and sha256), the version, how fast."""
     import json
 
     import pyarrow as pa
 
     rows = table.num_rows
-    last = json.dumps({"model_name": model["name"], "model_sha": model.get("sha", "")})
+    last = json.dumps({"model_name": model[0], "model_sha": model[1]})
     columns = {
         "metadata.last_model": pa.array([last] * rows, pa.string()),
         "metadata.pipeline_version": pa.array([version] * rows, pa.string()),

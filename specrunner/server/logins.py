@@ -19,8 +19,8 @@ _ALGORITHM: Final = "HS256"
 _ISSUER: Final = "specrunner"
 
 
-class Tokens:
-    """Gives out and reads tokens, JSON Web Tokens as the clients expect them."""
+class Logins:
+    """Gives out and reads the tokens of log-ins, JSON Web Tokens as the clients expect them."""
 
     def __init__(self, engine: Engine) -> None:
         self._key = engine.key_for("log-in")
