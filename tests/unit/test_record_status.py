@@ -20,8 +20,9 @@ from specrunner.core.outcome import Outcome
 from specrunner.core.recorded import RunTimes
 from specrunner.core.resources import Resource
 from specrunner.record.folder import FolderStatus
-from specrunner.record.recorded import header_of, recorded, run_of
+from specrunner.record.recorded import recorded, run_of
 from specrunner.record.status import record
+from specrunner.record.summary import header_of
 from specrunner.targets.faults import Fail, Faulty
 from specrunner.targets.memory import MemoryTarget
 from tests.unit.core_samples import OWNER
