@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,7 +12,7 @@ import click
 from specrunner.cli.options import push_option
 from specrunner.cli.terminal import say
 from specrunner.cli.wiring import STATE_FOLDER, directory_option, environment_option, load_desired, open_target
-from specrunner.core.errors import SpecrunnerError
+from specrunner.core.errors import Severity, SpecrunnerError
 from specrunner.core.interrupted import Interrupted
 from specrunner.core.recorded import NO_RECORDS, Records
 from specrunner.core.resources import Desired
@@ -35,7 +35,8 @@ FOLDER: Final = "status"
 class Place:
     """Where the records of a spec repository go: `branch` or `folder`, one of the two; and what is wanted of them.
 
-    `remote` is declared: a name or an address, `none`, or empty, where it is to be found out.
+    `remote` is a name or an address, `none`, or empty, where it is to be found out. A branch that was not `declared` is
+    pushed where that works, and nobody relies on it.
     """
 
     root: Path
@@ -44,6 +45,7 @@ class Place:
     remote: str = ""
     logs: str = "tail"
     keep: int | None = None
+    declared: bool = True
     _opened: list[Any] = field(default_factory=list, compare=False)
 
     @property
@@ -97,7 +99,8 @@ def status_place(root: Path, desired: Desired) -> Place | None:
     declared: dict[str, Any] = desired.status if isinstance(desired.status, dict) else {}
     wants = {name: declared[name] for name in ("logs", "keep") if name in declared}
     if "branch" in declared or ("directory" not in declared and _uses_branch(root, desired)):
-        return Place(root, declared.get("branch", BRANCH), remote=declared.get("remote", ""), **wants)
+        name, remote = declared.get("branch", BRANCH), declared.get("remote", "")
+        return Place(root, name, remote=remote, **wants, declared=bool(declared))
     return Place(root, folder=_folder(root, declared.get("directory", FOLDER)), **wants)
 
 
@@ -213,9 +216,19 @@ def write_status(
 
 
 def share(written: Written | None) -> None:
-    """Push what was recorded, where it is a branch with a remote. Raises Unpushed; it is kept then."""
-    if written is not None and written.place.shared is not None:
+    """Push what was recorded, where it is a branch with a remote. Raises Unpushed; it is kept then.
+
+    Where the project did not ask for the branch, that it can't be pushed is a warning.
+    """
+    if written is None or written.place.shared is None:
+        return
+    try:
         written.place.shared.push()
+    except SpecrunnerError as problem:
+        if written.place.declared:
+            raise
+        warnings = [replace(one, severity=Severity.WARNING) for one in problem.diagnostics]
+        say(diagnostic_lines(warnings), stderr=True)
 
 
 @click.command("record")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from specrunner.cli.claiming import book_of
 from specrunner.cli.options import plaintext_option
 from specrunner.cli.planning import Request, at_commit, clock, history, secrets_of
 from specrunner.cli.recording import Place, status_place, warn
@@ -115,17 +116,6 @@ def _ticked(
     )
     with interruptible(ticking.interrupt):
         return ticking.run()
-
-
-def book_of(place: Place, desired: Desired, holder: Holder) -> StatusBook:
-    """The records of a project's environment as the memory of this machine."""
-    from specrunner.record.ticks import StatusBook
-
-    where = f" on {holder.host}" + (f", {holder.url}" if holder.url else "")
-    push = place.shared.push if place.shared is not None else lambda: None
-    return StatusBook(
-        place.repository, place.shared, desired.owner, f"{holder.who}{where}", place.policy, place.name, push
-    )
 
 
 class _Careful:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from specrunner.cli.claiming import OrderClaims, book_of
 from specrunner.cli.planning import (
     Request,
     at_commit,
@@ -226,7 +227,7 @@ def _execute(work: Work, planned: Planned, restores: tuple[Restore, ...], journa
     from specrunner.cli.progress import Progress
     from specrunner.reconcile.executor import Execution, Options
 
-    how, steps = work.how, len(planned.plan.work)
+    how, steps, claims = work.how, len(planned.plan.work), _claims(work, planned)
     if steps and not how.as_json:
         say([Line()])
     with Progress(stderr=how.as_json, total=steps) as progress:
@@ -240,11 +241,22 @@ def _execute(work: Work, planned: Planned, restores: tuple[Restore, ...], journa
             how.parallelism,
             restores=restores,
             journal=journal,
-            options=Options(wait=how.wait, wait_timeout=how.wait_timeout),
+            options=Options(wait=how.wait, wait_timeout=how.wait_timeout, claim=claims),
             lost=work.lost,
         )
         with interruptible(execution.interrupt):
-            return execution.run()
+            outcome = execution.run()
+    claims.release(outcome)
+    return outcome
+
+
+def _claims(work: Work, planned: Planned) -> OrderClaims:
+    """What is asked before a run-once task's order is carried out; see `OrderClaims`."""
+    place = status_place(work.root, planned.desired) if work.how.record and work.how.push else None
+    if place is None or not place.declared or place.shared is None or place.shared.remote is None:
+        return OrderClaims(None, planned.plan, planned.desired)
+    forgets = not work.target.remembers(work.desired.owner)
+    return OrderClaims(book_of(place, work.desired, work.holder) if forgets else None, planned.plan, planned.desired)
 
 
 def _hosted(specs: list[JsonObject], host: Holder | None) -> Line:

@@ -13,7 +13,7 @@ from specrunner.core.outcome import Fate, Outcome, RunView
 from specrunner.core.ports import StatusRepository
 from specrunner.core.resources import Live, LiveObject, Owner, Presence
 from specrunner.core.values import JsonObject
-from specrunner.record.badges import is_badge
+from specrunner.record.badges import WHOLE, is_badge
 from specrunner.record.batch import USUAL, Batch, Files, Log, Policy
 from specrunner.record.files import (
     apply_file,
@@ -133,7 +133,12 @@ def _of(owner: Owner, old: Mapping[str, bytes]) -> Mapping[str, bytes]:
     others = {name: head for name, head in heads.items() if head.get("owner", str(owner)) != str(owner)}
     names = [name.removeprefix("tasks/").removesuffix(".yaml") for name in others]
     runs = tuple(f"{folder}/{name}" for name in names for folder in ("runs", "logs", "claims", "badges"))
-    return {name: data for name, data in old.items() if name not in others and not name.startswith(runs)}
+    shared = {WHOLE} if others else set()
+    return {
+        name: data
+        for name, data in old.items()
+        if name not in others and name not in shared and not name.startswith(runs)
+    }
 
 
 def _gone(old: Mapping[str, bytes], files: Files, live: Live, *, keep_objects: bool) -> Files:

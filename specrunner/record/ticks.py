@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from specrunner.core.keys import Key, Kind
@@ -14,6 +14,7 @@ from specrunner.core.ports import Claims, Look, StatusRepository
 from specrunner.core.recorded import Recorded, Records
 from specrunner.core.resources import LiveObject, Owner
 from specrunner.core.ticks import OpenRun, TaskMemory, claimed_until
+from specrunner.core.values import JsonObject
 from specrunner.record import recorded as reading
 from specrunner.record.batch import Log, Policy
 from specrunner.record.files import claim_file, claim_path, object_path, run_path, runs_folder
@@ -23,6 +24,14 @@ from specrunner.record.summary import intents_of, settled_of
 from specrunner.record.writing import to_yaml
 
 _SUSPENDED = "suspended"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a run-once task is told to do, and the spec that says for how long."""
+
+    intent: str
+    spec: JsonObject
 
 
 @dataclass(slots=True)
@@ -63,23 +72,45 @@ class StatusBook:
         won = self.claims.claim(files, f"Claim {_instants(runs)} of {self.owner}", free)
         return [run for path, (run, _) in wanted.items() if path in won]
 
-    def claim_order(self, task: Key, intent: str, spec: Mapping[str, object], now: datetime) -> RunView | None:
-        """Have a run-once task's order be ours to carry out; None where it is, else the run of whoever has it."""
-        run = RunView(os.urandom(16).hex(), task, RunState.RUNNING, now, intent=intent, started=now)
-        if self.claims is None:
-            return None
-        path, seen = self._prefix + claim_path(task, intent), [run]
+    def claim_orders(self, orders: Mapping[Key, Order], now: datetime) -> dict[Key, RunView]:
+        """Have the orders of run-once tasks be ours to carry out; the runs of those that others have, by task.
+
+        Raises SpecrunnerError where nobody can say.
+        """
+        if self.claims is None or not orders:
+            return {}
+        tasks = {self._prefix + claim_path(key, one.intent): key for key, one in orders.items()}
+        taken: dict[Key, RunView] = {}
 
         def free(path: str, look: Look) -> bool:
-            there = look(path)
-            taken = reading.run_of(task, there) if there is not None else None
-            state = intents_of(look(self._prefix + object_path(task)) or b"").get(intent)
-            seen[0] = taken or (run if state is None else _ended(run, state))
-            return taken is None and (state is None or not RunState(state).ended or state == RunState.LOST)
+            key = tasks[path]
+            found = self._carried_out(key, orders[key].intent, look(path), look, now)
+            taken.pop(key, None)
+            if found is not None:
+                taken[key] = found
+            return found is None
 
-        data = to_yaml(claim_file(run, self.who, claimed_until(spec, now)))
-        won = self.claims.claim({path: data}, f"Claim the order of {task} of {self.owner}", free)
-        return None if path in won else seen[0]
+        runs = {path: _order_run(key, orders[key].intent, now) for path, key in tasks.items()}
+        files = {
+            path: to_yaml(claim_file(run, self.who, claimed_until(orders[run.task].spec, now)))
+            for path, run in runs.items()
+        }
+        won = self.claims.claim(files, f"Claim {len(files)} orders of {self.owner}", free)
+        return {key: run for key, run in taken.items() if self._prefix + claim_path(key, run.intent) not in won}
+
+    def _carried_out(self, task: Key, intent: str, claim: bytes | None, look: Look, now: datetime) -> RunView | None:
+        """The run of an order, as far as is told; None where there is none yet."""
+        claimed = reading.run_of(task, claim) if claim is not None else None
+        if claimed is not None:
+            return claimed
+        state = intents_of(look(self._prefix + object_path(task)) or b"").get(intent)
+        return replace(_order_run(task, intent, now), status=RunState(state)) if state is not None else None
+
+    def release(self, orders: Mapping[Key, Order]) -> None:
+        """Give back orders that were claimed here and whose runs were never begun."""
+        gone = [self._prefix + claim_path(key, one.intent) for key, one in orders.items()]
+        if gone:
+            self.repository.write(dict.fromkeys(gone), f"Release {len(gone)} orders of {self.owner}")
 
     def record(self, tasks: Mapping[Key, LiveObject], runs: Sequence[RunView], log: Log, now: datetime) -> None:
         """Write how runs went, and share it."""
@@ -110,8 +141,8 @@ def _memory(task: Recorded, files: Mapping[str, bytes], now: datetime) -> TaskMe
     return TaskMemory(task.key, task.applied, settled, task.state == _SUSPENDED, tuple(open_))
 
 
-def _ended(run: RunView, state: str) -> RunView:
-    return RunView(run.id, run.task, RunState(state), run.created, intent=run.intent, ended=run.created)
+def _order_run(task: Key, intent: str, now: datetime) -> RunView:
+    return RunView(os.urandom(16).hex(), task, RunState.RUNNING, now, intent=intent, started=now)
 
 
 def _instants(runs: Sequence[RunView]) -> str:
