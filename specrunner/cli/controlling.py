@@ -75,7 +75,7 @@ def following_options(command: _Command) -> _Command:
 
 def controller_of(repo: str, following: Following, state: Path) -> Controller:
     """The controller of a state folder. Raises UsageError for an address that can't be followed."""
-        from specrunner.controller.access import Access, address, environ_for
+    from specrunner.controller.access import Access, address, environ_for
     from specrunner.controller.commands import CliCommands
     from specrunner.controller.loop import Controller
     from specrunner.controller.mirror import Mirror, Remote
