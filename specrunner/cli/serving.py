@@ -11,6 +11,7 @@ import click
 
 from specrunner.cli.planning import clock
 from specrunner.cli.terminal import say
+from specrunner.cli.watching import telling
 from specrunner.cli.wiring import STATE_FOLDER, directory_option, interruptible, open_engine
 from specrunner.core.errors import UsageError
 from specrunner.report.lines import Line, counted
@@ -41,7 +42,7 @@ def serve(root: Path, address: str, port: int | None, max_runs: int | None) -> i
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     with open_engine(root / STATE_FOLDER, port) as engine:
         host = engine.host(max_runs or 2 * (os.cpu_count() or 1))
-        with interruptible(host.leave):
+        with interruptible(host.leave), telling(engine, root):
             kept = host.serve(this_process(clock(), os.environ), lambda: say(_serving(engine, root, host.max_runs)))
         going = len([run for run in engine.history.active() if run.started_at is not None])
     if not kept:
