@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from specrunner.cli.controlling import Following, controller_of, followed, following_options, webhook
 from specrunner.cli.planning import clock
 from specrunner.cli.terminal import say
 from specrunner.cli.watching import telling
@@ -30,19 +31,28 @@ TAKEN_OVER = 1
 @click.option(
     "--max-runs", type=click.IntRange(1), help="How many runs are under way at once; default: twice the processors."
 )
-def serve(root: Path, address: str, port: int | None, max_runs: int | None) -> int:
+@following_options
+def serve(root: Path, address: str, port: int | None, max_runs: int | None, following: Following) -> int:
     """Host what was applied here: schedules fire, services are kept alive, runs get their API.
+
+    With --repo it also follows a branch: what is merged there is applied here, and what somebody else changes on the
+    target is put right.
 
     Ends at Ctrl-C or SIGTERM. Runs go on then, and the next host takes them up.
     """
     from specrunner.reconcile.lease import this_process
 
     _check_address(address)
-    _check_folder(root)
+    controller = controller_of(following.repo, following, root / STATE_FOLDER) if following.repo else None
+    if controller is None:
+        _check_folder(root)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    with open_engine(root / STATE_FOLDER, port) as engine:
+    for name in ("uvicorn", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # what they say of their start and end, we say ourselves
+    with open_engine(root / STATE_FOLDER, port, webhook(following, controller)) as engine:
         host = engine.host(max_runs or 2 * (os.cpu_count() or 1))
-        with interruptible(host.leave), telling(engine, root):
+        specs = controller.specs if controller else lambda: root
+        with interruptible(host.leave), telling(engine, specs), followed(controller):
             kept = host.serve(this_process(clock(), os.environ), lambda: say(_serving(engine, root, host.max_runs)))
         going = len([run for run in engine.history.active() if run.started_at is not None])
     if not kept:
@@ -66,7 +76,7 @@ def _check_folder(root: Path) -> None:
     if not (root / STATE_FOLDER / "state.db").exists() and not (root / "specrunner.yaml").exists():
         raise UsageError(
             f"{root} is no spec repository, and nothing was applied there.",
-            remedy="Run it beside specrunner.yaml, or name the spec repository with -C DIR.",
+            remedy="Run it beside specrunner.yaml, name that folder with -C DIR, or follow a branch with --repo URL.",
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -20,15 +20,16 @@ if TYPE_CHECKING:
     from specrunner.engine.engine import Engine
     from specrunner.engine.records import Run
 
+Specs = Callable[[], Path | None]
 EVERY: Final = 2.0  # seconds between two looks at the events
 _BEFORE: Final = 20  # runs of a task among which the one before is looked for
 _logger = logging.getLogger(__name__)
 
 
 @contextmanager
-def telling(engine: Engine, root: Path, every: float = EVERY) -> Iterator[None]:
-    """While inside, the notifications of the specs at `root` are told of the runs that end."""
-    leaving, teller = threading.Event(), Teller(engine, root)
+def telling(engine: Engine, specs: Specs, every: float = EVERY) -> Iterator[None]:
+    """While inside, those whom the specs name are told of runs that end. The specs may move, or not be there yet."""
+    leaving, teller = threading.Event(), Teller(engine, specs)
 
     def watch() -> None:
         while not leaving.wait(every):
@@ -47,9 +48,9 @@ def telling(engine: Engine, root: Path, every: float = EVERY) -> Iterator[None]:
 class Teller:
     """Tells of every run that has ended since it was made, once."""
 
-    def __init__(self, engine: Engine, root: Path) -> None:
+    def __init__(self, engine: Engine, specs: Specs) -> None:
         self._engine = engine
-        self._root = root
+        self._specs = specs
         self._seen = engine.history.last_event()
 
     def look(self) -> None:
@@ -62,10 +63,10 @@ class Teller:
             _logger.exception("action=notify failed")
 
     def _tell(self, run: Run) -> None:
-        owned = self._engine.ownership.get(Key.parse(run.task_key))
-        declared = declared_notifications(self._root, owned.owner) if owned else ()
-        if owned and declared:
-            tell(declared, self._news(owned.owner, run), secrets_at(self._root))
+        owned, root = self._engine.ownership.get(Key.parse(run.task_key)), self._specs()
+        declared = declared_notifications(root, owned.owner) if owned and root else ()
+        if owned and root and declared:
+            tell(declared, self._news(owned.owner, run), secrets_at(root))
 
     def _news(self, owner: Owner, run: Run) -> Iterator[News]:
         from specrunner.targets.local import following

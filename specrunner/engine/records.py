@@ -51,13 +51,17 @@ class ModelVersion:
 
 @dataclass(frozen=True, slots=True)
 class PipelineVersion:
-    """One version of a pipeline; `definition` is as the platform API writes it, `{}` for an empty one."""
+    """One version of a pipeline; `definition` is as the platform API writes it, `{}` for an empty one.
+
+    `config` is what it is served with beside the steps: `resources` and `validations` as specs have them.
+    """
 
     id: int
     pipeline_id: int
     version: str
     definition: JsonObject
     created_at: datetime
+    config: JsonObject = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +160,8 @@ class Origin(StrEnum):
 class Run:
     """One execution of a task.
 
-    `scheduled_at` is the instant that it is for; a skip may stand for all of them from `first_at` on.
+    `scheduled_at` is the instant that it is for; a skip may stand for all of them from `first_at` on. One that is
+    `beside` leaves the instant's identity to the record that has it.
     """
 
     id: str
@@ -181,6 +186,7 @@ class Run:
     ended_at: datetime | None
     origin: Origin
     first_at: datetime | None
+    beside: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,13 @@ from typing import Final
 from specrunner.core.diff import FieldChange
 from specrunner.core.errors import Diagnostic
 from specrunner.core.fields import Action
+from specrunner.core.keys import Key
 from specrunner.core.outcome import Fate, Outcome, RunView, StepOutcome
 from specrunner.core.plan import FileChange, Fires, Notice, Plan, Step
 from specrunner.core.textdiff import NOTHING, Block, Inline, Shown, shown
 from specrunner.core.textlines import Mark
 from specrunner.core.values import JsonObject
-from specrunner.report.changes import diff_body, drifted, field_name, line_text, put_back
+from specrunner.report.changes import diff_body, drifted, field_name, line_text, put_back, user_words
 from specrunner.report.comments import LIMIT, Comment, Part, folded
 from specrunner.report.escaping import code, fenced, prose
 from specrunner.report.outcomes import LOG_LINES, left_words, outcome_summary, restored_words, step_words
@@ -165,8 +166,12 @@ def _fires(fires: Fires | None) -> Iterator[str]:
 def _users(step: Step) -> Iterator[str]:
     if step.used_by:
         more = len(step.used_by) - _MOST_USERS
-        shown_ = ", ".join(code(str(key)) for key in step.used_by[:_MOST_USERS])
+        shown_ = ", ".join(_user(key) for key in step.used_by[:_MOST_USERS])
         yield from ("", f"Used by {shown_}{f' and {more} more' if more > 0 else ''}.")
+
+
+def _user(key: Key) -> str:
+    return user_words(key).replace(str(key), code(str(key)))
 
 
 def outcome_markdown(outcome: Outcome) -> str:

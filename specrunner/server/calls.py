@@ -97,9 +97,14 @@ def guarded(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Req
 
 def refusal(problem: SpecrunnerError, status: int) -> JSONResponse:
     """An error as JSON; one shape that serves the clients' several readers at once."""
-    words = ". ".join(part.rstrip(".") for part in (problem.summary, problem.detail, problem.remedy) if part)
+    words = words_of(problem)
     body = {"code": status, "msg": words, "status": "Error", "error": words, "source": "engine"}
     return JSONResponse(body, status)
+
+
+def words_of(problem: SpecrunnerError) -> str:
+    """An error as one text."""
+    return ". ".join(part.rstrip(".") for part in (problem.summary, problem.detail, problem.remedy) if part)
 
 
 async def authenticated(request: Request) -> tuple[Engine, Caller]:

@@ -205,7 +205,7 @@ def test_a_plan_for_another_environment_or_target_is_stale() -> None:
 
 
 def test_a_rename_that_was_approved_is_carried_out_and_fulfilled() -> None:
-    new = replace(CODE, key=replace(CODE.key, name="better"), renamed_from=CODE.key)
+    new = replace(CODE, key=CODE.key.named("better"), renamed_from=CODE.key)
     plan = plan_for([new], live(live_of(CODE)))
     assert [step.renamed_from for step in apply(plan, [new], live(live_of(CODE))).plan.steps] == [CODE.key]
     assert apply(plan, [new], live(live_of(new))).fulfilled == (new.key,)

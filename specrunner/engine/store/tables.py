@@ -104,6 +104,8 @@ pipeline_versions = Table(
     Column("definition", sa.JSON, nullable=False),  # as the platform API writes it; {} for an empty one
     Column("definition_hash", String, nullable=False),
     Column("created_at", String, nullable=False),
+    # What is served beside the steps: resources and validations, of the spec at the time.
+    Column("config", sa.JSON, nullable=False, server_default="{}"),
     Index("ix_pipeline_versions_pipeline", "pipeline_id"),
     sqlite_autoincrement=True,
 )
@@ -227,4 +229,42 @@ events = Table(
     Column("subject", String, nullable=False),  # `run:<id>`, `task:<id>`, `orchestration:<id>`, `deployment:<id>`
     Column("event", String, nullable=False),
     Column("data", sa.JSON, nullable=False),
+)
+
+# Who may call the API; the secret of a token is known to its owner alone.
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("digest", String, nullable=False),  # sha256 of the secret
+    Column("scopes", sa.JSON, nullable=False),
+    Column("workspaces", sa.JSON(none_as_null=True)),  # names; null: all
+    Column("created_at", String, nullable=False),
+    Column("expires_at", String),  # null: never
+    Column("revoked_at", String),
+)
+
+# Who did what through the API: append-only.
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("at", String, nullable=False),
+    Column("who", String, nullable=False),
+    Column("action", String, nullable=False),
+    Column("subject", String, nullable=False),
+    Column("address", String, nullable=False),
+    Column("outcome", String, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# What requests with an idempotency key came to; kept for a day.
+answers = Table(
+    "answers",
+    metadata,
+    Column("key", String, primary_key=True),  # sha256 of caller and key
+    Column("at", String, nullable=False),
+    Column("answer", sa.JSON, nullable=False),
+    Index("ix_answers_at", "at"),
 )
