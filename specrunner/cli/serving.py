@@ -11,6 +11,7 @@ import click
 
 from specrunner.cli.controlling import Following, controller_of, followed, following_options, webhook
 from specrunner.cli.terminal import say
+from specrunner.cli.watching import telling
 from specrunner.cli.wiring import STATE_FOLDER, directory_option, interruptible, open_engine
 from specrunner.core.errors import UsageError
 from specrunner.report.lines import Line, counted
@@ -52,7 +53,8 @@ def serve(root: Path, address: str, port: int | None, max_runs: int | None, foll
         logging.getLogger(name).setLevel(logging.WARNING)  # what they say of their start and end, we say ourselves
     with open_engine(root / STATE_FOLDER, port, webhook(following, controller), _offered) as engine:
         host = engine.host(max_runs or 2 * (os.cpu_count() or 1))
-        with interruptible(host.leave), followed(controller):
+        specs = controller.specs if controller else lambda: root
+        with interruptible(host.leave), telling(engine, specs), followed(controller):
             kept = host.serve(this_process(SystemClock(), os.environ), lambda: say(_serving(engine, host, root)))
         going = len([run for run in engine.history.active() if run.started_at is not None])
     if not kept:
