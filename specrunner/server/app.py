@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
 from specrunner.engine.engine import Engine
-from specrunner.server import inference
+from specrunner.server import inference, open_inference
 from specrunner.server.mlops import connections, logs, models, pipelines, workspaces
 
 _logger = logging.getLogger(__name__)
@@ -27,10 +27,12 @@ def build_app(engine: Engine) -> Starlette:
         *pipelines.ROUTES,
         *inference.ROUTES,
         *logs.ROUTES,
+        *open_inference.ROUTES,
     ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _http_error, Exception: _unexpected})
     app.state.engine = engine
     app.state.usable_deployments = inference.usable_deployments(engine)
+    app.state.named_deployments = open_inference.named_deployments(engine)
     return app
 
 
