@@ -37,7 +37,7 @@ NEW_NAMES = {kind: Key.of(kind, f"other {kind.lower()}", "lab") for kind in Kind
 def moved(resources: list[Resource], old: Key, new: Key) -> list[Resource]:
     """The same declared with another name for one object, and the files saying so."""
     inside = [found.key for found in resources if old.kind is Kind.WORKSPACE and found.key.workspace == old.name]
-    keys = {old: new} | {key: replace(key, workspace=new.name) for key in inside}
+    keys = {old: new} | {key: key.inside(new.name) for key in inside}
     return [_moved(found, keys, old) for found in resources]
 
 

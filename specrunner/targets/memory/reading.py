@@ -54,7 +54,7 @@ def is_changed_by_looking(state: MemoryState) -> bool:
 
 def known_as(state: MemoryState, thing: RawObject) -> Key:
     """The key of an object: what the adapter remembers, or what the server calls what nobody owns."""
-    return thing.key if thing.key in state.records else replace(thing.key, name=thing.name)
+    return thing.key if thing.key in state.records else thing.key.named(thing.name)
 
 
 def told(state: MemoryState, thing: RawObject) -> LiveObject:
