@@ -36,6 +36,7 @@ from specrunner.record.page import PAGE, Row, page, row_of
 from specrunner.record.recorded import run_of
 from specrunner.record.summary import (
     ended_runs,
+    head_of,
     header_of,
     intent_runs,
     intents_of,
@@ -88,7 +89,7 @@ class Batch:
         for key, found in objects.items():
             path = object_path(key)
             if key in quiet:
-                files[path] = self._object(found, path, Told(block=runs_block(self.old[path])))
+                files[path] = self._same(found, path)
                 files |= dict.fromkeys(self._settled_claims(found))
             if key.kind is not Kind.TASK:
                 files[path] = self._object(found, path, Told())
@@ -120,20 +121,30 @@ class Batch:
             return False
         if intents_of(old) != {intent: str(state) for intent, state in task.intents.items()}:
             return False
+        if task.spec.get("schedule") is not None and settled_of(old) is None:
+            return False
         told, pruned = last_runs(old), ended_runs(old)
         newest = sorted(views, key=_created, reverse=True)[:_TOLD]
-        return all(
-            told.get(run.id) == run.status and run_path(run) in self.old for run in newest if run.id not in pruned
-        )
+        return all(told.get(run.id) == run.status for run in newest if run.id not in pruned)
+
+    def _same(self, task: LiveObject, path: str) -> bytes:
+        """The file of a quiet task: as it was, unless something else is told of it."""
+        old = self.old[path]
+        says_more = any(f"\n{name}:" in head_of(old) for name in ("detail", "labels", "description", "protect"))
+        more = task.detail or task.labels or task.description or task.protect or task.key in self.done
+        return self._object(task, path, Told(block=runs_block(old))) if more or says_more else old
 
     def pages(self, files: Mapping[str, bytes | None], rows: Iterable[Row]) -> Files:
-        """The page and the badges, of all that is told of now."""
+        """The page, of all that is told of now, and the badges of what is news."""
         told = {row.key: row for row in rows}
         tasks = [row for key, row in sorted(told.items()) if key.kind is Kind.TASK]
         applies = max((path for path in {*self.old, *files} if path.startswith("applies/")), default="")
         made: Files = {PAGE: page(self.owner, told, applies)}
         statuses = [row.last.status if row.last else "" for row in tasks]
-        made |= {badge_path(row.key): task_badge(row.key, said) for row, said in zip(tasks, statuses, strict=True)}
+        for row, said in zip(tasks, statuses, strict=True):
+            path = object_path(row.key)
+            if path in files and (files[path] is not self.old.get(path) or badge_path(row.key) not in self.old):
+                made[badge_path(row.key)] = task_badge(row.key, said)
         return made | ({WHOLE: whole_badge(self.owner.environment, statuses)} if tasks else {})
 
     def rows(self, files: Mapping[str, bytes | None]) -> list[Row]:

@@ -145,9 +145,10 @@ def _gone(owner: Owner, old: RecordedFiles, files: Files, live: Live) -> Files:
     """
     kept = {object_path(key) for key, found in live.items() if found.presence is Presence.MISSING}
     names = [path.removeprefix("tasks/").removesuffix(".yaml") for path in {*kept, *files} if path.startswith("tasks/")]
+    kept |= {f"badges/{name}.svg" for name in names}
     of_tasks = {f"{folder}/{name}/" for name in names for folder in ("runs", "logs", "claims")}
     maybe = [path for path in old if path not in files and path not in kept and _folder(path) not in of_tasks]
-    if not maybe:
+    if all(path.startswith("applies/") for path in maybe):
         return {}
     is_other = _others(owner, old)
     return {path: None for path in maybe if not is_other(path) and _is_ours(path, old)}

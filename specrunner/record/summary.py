@@ -5,6 +5,7 @@ There may be thousands of files, and each commit looks at all of them.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ class LastRun:
     seconds: float | None = None
 
 
+@functools.lru_cache(maxsize=16)
 def head_of(data: bytes) -> str:
     """All of a status file but the spec as applied, which is never looked at here."""
     return data.partition(b"\napplied:")[0].decode("utf-8", "replace") + "\n"
