@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from specrunner.cli.keeping import recorded
 from specrunner.cli.planning import clock
 from specrunner.cli.terminal import say
 from specrunner.cli.wiring import STATE_FOLDER, directory_option, interruptible, open_engine
@@ -41,7 +42,7 @@ def serve(root: Path, address: str, port: int | None, max_runs: int | None) -> i
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     with open_engine(root / STATE_FOLDER, port) as engine:
         host = engine.host(max_runs or 2 * (os.cpu_count() or 1))
-        with interruptible(host.leave):
+        with interruptible(host.leave), recorded(root, engine):
             kept = host.serve(this_process(clock(), os.environ), lambda: say(_serving(engine, root, host.max_runs)))
         going = len([run for run in engine.history.active() if run.started_at is not None])
     if not kept:

@@ -14,14 +14,14 @@ from specrunner.core.ports import Claims, Look, StatusRepository
 from specrunner.core.recorded import Recorded, Records
 from specrunner.core.resources import LiveObject, Owner
 from specrunner.core.ticks import OpenRun, TaskMemory, claimed_until
-from specrunner.core.values import JsonObject
+from specrunner.core.values import JsonObject, parse_iso
 from specrunner.record import recorded as reading
 from specrunner.record.batch import Log, Policy
 from specrunner.record.files import claim_file, claim_path, object_path, run_name, run_path, runs_folder
 from specrunner.record.listing import Files
 from specrunner.record.names import to_file_name
 from specrunner.record.status import record_runs
-from specrunner.record.summary import intents_of, last_runs, settled_of
+from specrunner.record.summary import intents_of, last_run, last_runs, settled_of
 from specrunner.record.writing import to_yaml
 
 _SUSPENDED = "suspended"
@@ -125,6 +125,24 @@ class StatusBook:
     @property
     def _prefix(self) -> str:
         return f"{to_file_name(self.owner.environment)}/"
+
+
+def last_recorded(
+    repository: StatusRepository, owner: Owner, place: str, now: datetime
+) -> tuple[dict[Key, LiveObject], dict[Key, RunView]]:
+    """The objects of an owner as they were recorded, and the last run of each task."""
+    prefix = f"{to_file_name(owner.environment)}/"
+    files = Files(repository.read(prefix), prefix)
+    objects = [one for one in reading.recorded_in(files, place, prefix, now).objects if one.owner == owner]
+    paths: dict[str, Key] = {}
+    for one in objects:
+        last = last_run(files[object_path(one.key)])
+        if last is not None:
+            scheduled = parse_iso(last.scheduled) if last.scheduled else None
+            paths[runs_folder(one.key) + run_name(last.id, scheduled)] = one.key
+    files.need(paths)
+    views = {key: reading.run_of(key, files[path]) for path, key in paths.items() if path in files}
+    return {one.key: one.as_live() for one in objects}, {key: view for key, view in views.items() if view is not None}
 
 
 def _telling(task: Recorded, files: Files) -> list[str]:
