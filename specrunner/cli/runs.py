@@ -9,7 +9,9 @@ import click
 
 from specrunner.cli.arguments import arguments_options, given_arguments
 from specrunner.cli.notifying import tell_runs
+from specrunner.cli.options import recording_options
 from specrunner.cli.planning import clock
+from specrunner.cli.recording import record_by_hand
 from specrunner.cli.terminal import say, say_json, table
 from specrunner.cli.wiring import directory_option, find_key, interruptible, json_option, open_target
 from specrunner.core.errors import NotFound, SpecrunnerError
@@ -33,9 +35,19 @@ _SHORTEST_ID = 4  # characters of a run's id; fewer may be anything
 @click.argument("task")
 @arguments_options
 @click.option("--wait/--no-wait", default=True, help="Wait for its end, or leave once it was started; default: wait.")
+@recording_options
 @directory_option
 @json_option
-def run(root: Path, task: str, as_texts: tuple[str, ...], as_values: tuple[str, ...], wait: bool, as_json: bool) -> int:
+def run(
+    root: Path,
+    task: str,
+    as_texts: tuple[str, ...],
+    as_values: tuple[str, ...],
+    wait: bool,
+    record: bool,
+    push: bool,
+    as_json: bool,
+) -> int:
     """Run TASK now, whatever its schedule, and wait for its end; exit 6 if it does not end well.
 
     Interrupted, it exits 130 and the run goes on. With arguments of its own it is a run beside what is declared: the
@@ -53,6 +65,8 @@ def run(root: Path, task: str, as_texts: tuple[str, ...], as_values: tuple[str, 
             ended = target.run(key, order, args, wait=wait)
         left_alone = not ended.status.ended and target.host() is None
         tell_runs(root, target, [ended])
+        if record and ended.status.ended and target.host() is None:
+            record_by_hand(root, target, found.owner, push=push)
     if as_json:
         say_json(run_json(ended))
     else:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from specrunner.cli.controlling import Following, controller_of, followed, following_options, webhook
+from specrunner.cli.keeping import recorded
 from specrunner.cli.terminal import say
 from specrunner.cli.watching import telling
 from specrunner.cli.wiring import STATE_FOLDER, directory_option, interruptible, open_engine
@@ -54,7 +55,7 @@ def serve(root: Path, address: str, port: int | None, max_runs: int | None, foll
     with open_engine(root / STATE_FOLDER, port, webhook(following, controller), _offered) as engine:
         host = engine.host(max_runs or 2 * (os.cpu_count() or 1))
         specs = controller.specs if controller else lambda: root
-        with interruptible(host.leave), telling(engine, specs), followed(controller):
+        with interruptible(host.leave), telling(engine, specs), recorded(specs, engine), followed(controller):
             kept = host.serve(this_process(SystemClock(), os.environ), lambda: say(_serving(engine, host, root)))
         going = len([run for run in engine.history.active() if run.started_at is not None])
     if not kept:
