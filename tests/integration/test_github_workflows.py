@@ -9,7 +9,6 @@ import base64
 import json
 import sqlite3
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,7 @@ from specrunner.core.plan import from_json
 from specrunner.forge.headers import header_of
 from tests.acceptance.spec_repo import SpecRepo
 from tests.integration import github_runner
-from tests.integration.github_api import Answer, Api, Fault, serving_api
+from tests.integration.github_api import Answer, Api, Fault
 from tests.integration.github_runner import READY, REUSABLE, Runner
 from tests.integration.github_world import World
 
@@ -37,18 +36,6 @@ WORKSPACE = """\
     metadata: {name: lab}
     """
 PLAN = "specrunner-plan"
-
-
-@pytest.fixture(scope="session")
-def venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the action's install step makes, from this checkout."""
-    return github_runner.install(tmp_path_factory.mktemp("installed"))
-
-
-@pytest.fixture
-def api() -> Iterator[Api]:
-    with serving_api() as serving:
-        yield serving
 
 
 @pytest.fixture
