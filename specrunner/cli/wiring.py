@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
     from specrunner.engine.engine import Engine
+    from specrunner.server.host import Serving
     from specrunner.targets.base import Target
 
 STATE_FOLDER = ".specrunner"
@@ -156,14 +157,20 @@ _LOCAL = "local"
 TARGETS: dict[str, Callable[[Path], Target]] = {_LOCAL: _local}
 
 
-def open_engine(folder: Path, port: int | None = None, besides: Sequence[BaseRoute] = ()) -> Engine:
+def open_engine(
+    folder: Path,
+    port: int | None = None,
+    besides: Sequence[BaseRoute] = (),
+    serving: Callable[[Engine], Serving] | None = None,
+) -> Engine:
     """The embedded engine on a state folder; whoever opens it closes it.
 
-    `port` is that of its API for runs, `besides` are routes that this answers too.
+    `port` is that of its API for runs, `besides` are routes that this answers too, `serving` what it offers to others
+    than runs.
     """
     from specrunner.engine.engine import Engine, default_cache
 
-    return Engine(folder, default_cache(), run_api=lambda engine: _run_api(engine, port, besides))
+    return Engine(folder, default_cache(), run_api=lambda engine: _run_api(engine, port, besides, serving))
 
 
 def state_of(root: Path) -> Path:
@@ -207,11 +214,13 @@ def terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _run_api(engine: Any, port: int | None, besides: Sequence[BaseRoute]) -> Any:
+def _run_api(
+    engine: Any, port: int | None, besides: Sequence[BaseRoute], serving: Callable[[Engine], Serving] | None
+) -> Any:
     """The API for runs; loading the server waits until a run needs it."""
     from specrunner.server.host import LoopbackApi
 
-    return LoopbackApi(engine, port, besides)
+    return LoopbackApi(engine, port, besides, serving(engine) if serving else None)
 
 
 def find_key(target: Target, kind: Kind, asked: str) -> Key:

@@ -33,11 +33,13 @@ from specrunner.engine.packaging.orchestrations import Orchestrations
 from specrunner.engine.ports import EnvironmentBuilder, Executor, RunApi
 from specrunner.engine.records import Run
 from specrunner.engine.rekeying import Reached, Rotated, nowhere, open_vault, rotate
+from specrunner.engine.remarks import Remarks
 from specrunner.engine.renaming import rename
 from specrunner.engine.serving.deployments import SPEC, USER, Deployments, run_holder
 from specrunner.engine.serving.pipelines import Pipelines
 from specrunner.engine.serving.planes import Planes
 from specrunner.engine.store.database import Database
+from specrunner.engine.tags import Tags
 from specrunner.engine.tasks.executors.local import LocalExecutor
 from specrunner.engine.tasks.history import History
 from specrunner.engine.tasks.retention import Retention
@@ -45,6 +47,7 @@ from specrunner.engine.tasks.runs import Colleagues, Runs
 from specrunner.engine.tasks.services import Services
 from specrunner.engine.tasks.tasks import Tasks
 from specrunner.engine.tokens import Tokens
+from specrunner.engine.users import Users
 from specrunner.engine.workspaces import Workspaces
 
 if TYPE_CHECKING:
@@ -87,6 +90,9 @@ class Engine:
         self.facts = Facts(context)
         self.leases = Leases(context)
         self.ownership = Ownerships(context)
+        self.users = Users(context)
+        self.tags = Tags(context)
+        self.remarks = Remarks(context)
         self.tokens = Tokens(context)
         self.audit = Audit(context)
         self.answers = Answers(context)
@@ -173,6 +179,10 @@ class Engine:
     def generation(self) -> int:
         """A number that changes once anybody has written to the store: what was read before may then be old."""
         return self._context.database.generation()
+
+    def key_for(self, purpose: str) -> bytes:
+        """A secret key for one purpose, derived from this state folder's; rotating that ends what it signed."""
+        return self._context.vault.key_for(purpose)
 
     def fingerprint(self, secret: Secret) -> str:
         """The keyed fingerprint of a secret."""
