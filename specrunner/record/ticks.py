@@ -165,7 +165,9 @@ def _memory(task: Recorded, files: Files, telling: Sequence[str], now: datetime)
     ]
     settled = settled_of(files.get(object_path(task.key), b"")) or now
     settled = max([settled, *(view.scheduled for view in views.values() if view.scheduled is not None)])
-    return TaskMemory(task.key, task.applied, settled, task.state == _SUSPENDED, tuple(open_))
+    ended = sorted((view for view in views.values() if view.status.ended), key=lambda view: view.created, reverse=True)
+    states = tuple(view.status for view in ended)
+    return TaskMemory(task.key, task.applied, settled, task.state == _SUSPENDED, tuple(open_), states)
 
 
 def _order_run(task: Key, intent: str, now: datetime) -> RunView:
