@@ -5,7 +5,7 @@ Nothing of the tutorials is repeated here but the words that are changed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tests.sdk.environments import NEW, OLD, OURS
 
@@ -27,12 +27,13 @@ class Change:
 class Tutorial:
     """A tutorial: changes, blocks that are no code of the session, and results that are known to be otherwise.
 
-    `otherwise` maps the beginning of a fact to the reason; with a version before it, only for that.
+    `otherwise` maps the beginning of a fact, wherever it is printed, to the reason; `printed_again` those of one block.
     """
 
     changes: tuple[Change, ...]
     left_out: dict[int, str]
-    otherwise: dict[tuple[str, ...], str]
+    otherwise: dict[tuple[str, str], str]
+    printed_again: dict[int, dict[tuple[str, str], str]] = field(default_factory=dict)
 
 
 _UPLOAD = Change(
@@ -49,7 +50,6 @@ _EXCEPT = Change(
 )
 _RERUN = "the tutorial was printed from an instance on which it had run before, or others had"
 _COLUMNS = "printed by an older client: its tables have a column less or another one, see tutorial 004"
-_NEWER = "the newer client's tables are laid out otherwise"
 _INNARDS = "innards of the platform that nobody reads are not invented"
 _POLLS = "how often a loop looks before a state comes is chance"
 _NO_MORE = (
@@ -123,4 +123,5 @@ API = Tutorial(
         ("key", "flavor"): _INNARDS,
         ("key", "reap_threshold_secs"): _INNARDS,
     },
+    printed_again={5: {("field", "steps"): _RERUN}},
 )
