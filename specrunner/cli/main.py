@@ -47,6 +47,7 @@ COMMANDS: Final = {
     "env": "environments",
     "doctor": "doctor",
     "secrets": "secrets",
+    "user": "users",
     "ci": "ci",  # for workflows; not listed in the help, where it would stand in people's way
 }
 # Commands that may change what is on the target, be it a lease or the log of inferences. No other does, whatever its
@@ -66,6 +67,7 @@ WRITES: Final = frozenset(
         "backfill",
         "infer",
         "secrets",
+        "user",
         "env prune",
         "ci apply",
         "ci record",
@@ -100,6 +102,7 @@ SHORT: Final = {
     "env": "Look after the environments that runs are started in.",
     "doctor": "Check what this machine can and cannot do.",
     "secrets": "Change the key that stored secrets are sealed with.",
+    "user": "Say who may log in to the server of a state folder.",
 }
 
 

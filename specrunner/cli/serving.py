@@ -48,7 +48,7 @@ def serve(root: Path, address: str, port: int | None, max_runs: int | None, foll
     _check_address(address)
     controller = controller_of(following.repo, following, root / STATE_FOLDER) if following.repo else None
     if controller is None:
-        _check_folder(root)
+        check_folder(root)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     for name in ("uvicorn", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)  # what they say of their start and end, we say ourselves
@@ -81,7 +81,7 @@ def _check_address(address: str) -> None:
         )
 
 
-def _check_folder(root: Path) -> None:
+def check_folder(root: Path) -> None:
     """Raises UsageError where there is nothing to host, rather than making a state folder anywhere."""
     if not (root / STATE_FOLDER / "state.db").exists() and not (root / "specrunner.yaml").exists():
         raise UsageError(
