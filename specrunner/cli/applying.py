@@ -15,6 +15,7 @@ from specrunner.cli.options import (
     no_destroy_option,
     parallelism_option,
     plaintext_option,
+    recording_options,
     seconds,
     selection_options,
     yes_option,
@@ -61,6 +62,7 @@ def _waiting_options(command: _Command) -> _Command:
 @click.option("--force", is_flag=True, help="Also when a large part of what is live would change.")
 @_waiting_options
 @lock_option
+@recording_options
 @parallelism_option
 @yes_option
 @json_option
@@ -79,6 +81,8 @@ def apply(
     no_wait: bool,
     wait_timeout: float | None,
     lock_timeout: float,
+    record: bool,
+    push: bool,
     parallelism: int,
     yes: bool,
     as_json: bool,
@@ -95,7 +99,17 @@ def apply(
             check_hash(approved, expect)
             expect = None  # what is left of it, where a part is done already, has another hash
     how = How(
-        yes, force, parallelism, as_json, not no_wait, wait_timeout, lock_timeout, expect, _unlock_command(environment)
+        yes,
+        force,
+        parallelism,
+        as_json,
+        not no_wait,
+        wait_timeout,
+        lock_timeout,
+        expect,
+        _unlock_command(environment),
+        record,
+        push,
     )
     desired = load_desired(root, environment, offline)
     say(diagnostic_lines(desired.warnings), stderr=True)
@@ -115,6 +129,7 @@ def apply(
 @environment_option
 @click.option("--force", is_flag=True, help="Accepted for scripts; destroy means all of it anyway.", hidden=True)
 @lock_option
+@recording_options
 @parallelism_option
 @yes_option
 @json_option
@@ -123,6 +138,8 @@ def destroy(
     environment: str | None,
     force: bool,
     lock_timeout: float,
+    record: bool,
+    push: bool,
     parallelism: int,
     yes: bool,
     as_json: bool,
@@ -131,7 +148,8 @@ def destroy(
     from specrunner.reconcile.planner import plan_destroy
 
     desired = load_desired(root, environment, offline=True, why=_WHY)  # what is removed needs no secret
-    how = How(yes, True, parallelism, as_json, lock_timeout=lock_timeout, unlock=_unlock_command(environment))
+    unlock = _unlock_command(environment)
+    how = How(yes, True, parallelism, as_json, lock_timeout=lock_timeout, unlock=unlock, record=record, push=push)
     with at_work(Request(root, Wishes(), offline=from_fork()), desired, how) as work:
         commit = commit_of(root, desired)
         return carry_out(work, plan_destroy(desired, work.target, commit, recorded=records_of(root, desired)))

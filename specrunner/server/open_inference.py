@@ -15,8 +15,8 @@ from specrunner import __version__
 from specrunner.core.errors import Conflict, NotFound
 from specrunner.engine.engine import Engine
 from specrunner.engine.records import Deployment, Pipeline
-from specrunner.server.auth import living_caller, signed_run
-from specrunner.server.calls import guarded, read_body
+from specrunner.server.calls import door_of, guarded, read_body
+from specrunner.server.door import Door
 from specrunner.server.inference import MAX_INFERENCE_BYTES
 from specrunner.server.remembered import Remembered
 
@@ -36,28 +36,28 @@ async def _server(_request: Request) -> Response:
 
 
 async def _model(request: Request) -> Response:
-    return await run_in_threadpool(_described, request, _run(request))
+    return await run_in_threadpool(_described, request, _who(request))
 
 
 async def _model_ready(request: Request) -> Response:
-    return await run_in_threadpool(_is_ready, request, _run(request))
+    return await run_in_threadpool(_is_ready, request, _who(request))
 
 
 async def _infer(request: Request) -> Response:
-    run_id = _run(request)
+    who = _who(request)
     body = await read_body(request, MAX_INFERENCE_BYTES)
-    return await run_in_threadpool(_answer, request, run_id, body)
+    return await run_in_threadpool(_answer, request, who, body)
 
 
-def _run(request: Request) -> str:
-    return signed_run(request.app.state.engine, request.headers.get("authorization", ""))
+def _who(request: Request) -> str:
+    return door_of(request).signed(request)
 
 
-def _described(request: Request, run_id: str) -> Response:
+def _described(request: Request, who: str) -> Response:
     from specrunner.engine import tables
 
     engine: Engine = request.app.state.engine
-    deployment, version = _named(request, run_id)
+    deployment, version = _named(request, who)
     plane = engine.planes.plane(deployment)
     described = {
         "name": deployment.pipeline,
@@ -69,18 +69,18 @@ def _described(request: Request, run_id: str) -> Response:
     return JSONResponse(described)
 
 
-def _is_ready(request: Request, run_id: str) -> Response:
+def _is_ready(request: Request, who: str) -> Response:
     engine: Engine = request.app.state.engine
-    deployment, _ = _named(request, run_id)
+    deployment, _ = _named(request, who)
     engine.planes.plane(deployment)
     return JSONResponse({"name": deployment.pipeline, "ready": True})
 
 
-def _answer(request: Request, run_id: str, body: bytes) -> Response:
+def _answer(request: Request, who: str, body: bytes) -> Response:
     from specrunner.engine import tables
 
     engine: Engine = request.app.state.engine
-    deployment, version = _named(request, run_id)
+    deployment, version = _named(request, who)
     asked = tables.read_open_request(body, request.headers.get(tables.BINARY_HEADER))
     result = engine.planes.infer(deployment, asked.table)
     answer = tables.write_open_answer(result, asked, deployment.pipeline, version)
@@ -90,23 +90,23 @@ def _answer(request: Request, run_id: str, body: bytes) -> Response:
     return Response(answer.body, headers=headers, media_type="application/octet-stream")
 
 
-def _named(request: Request, run_id: str) -> Named:
+def _named(request: Request, who: str) -> Named:
     """The deployment that a path names, and its version in force. Raises as `_find` does."""
     path = request.path_params
     found: Named = request.app.state.named_deployments(
-        run_id, path["pipeline"], request.query_params.get("workspace"), path.get("version")
+        who, path["pipeline"], request.query_params.get("workspace"), path.get("version")
     )
     return found
 
 
-def named_deployments(engine: Engine) -> Remembered[str | None, Named]:
-    """By run, pipeline, workspace and version, what the run may infer on now; raises as `_find` does."""
-    return Remembered(engine.generation, lambda *asked: _find(engine, *asked))
+def named_deployments(engine: Engine, door: Door) -> Remembered[str | None, Named]:
+    """By caller, pipeline, workspace and version, what they may infer on now; raises as `_find` does."""
+    return Remembered(engine.generation, lambda *asked: _find(engine, door, *asked))
 
 
-def _find(engine: Engine, run_id: str, name: str, workspace: str | None, version: str | None) -> Named:
+def _find(engine: Engine, door: Door, who: str, name: str, workspace: str | None, version: str | None) -> Named:
     """Raises NotAuthorised, NotFound, Conflict where several have the name, Unavailable for what is not deployed."""
-    caller = living_caller(engine, run_id)
+    caller = door.living(who)
     places = [place.id for place in caller.workspaces if workspace in {None, place.name}]
     found = [
         pipeline for pipeline in engine.pipelines.all() if pipeline.name == name and pipeline.workspace_id in places

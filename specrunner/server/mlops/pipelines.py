@@ -11,7 +11,7 @@ from specrunner.server.calls import Call, name_of, post, words_of
 from specrunner.server.mlops.workspaces import short_workspace_json
 
 _MAX_DIGITS = 18  # of an id; what is longer is none
-_PATIENCE = 20.0  # seconds that a client waits for what it deploys to be loaded
+_PATIENCE = 3.0  # seconds that a client waits for what it deploys to be loaded
 
 
 def topic_of(pipeline: Pipeline) -> str:
@@ -94,8 +94,10 @@ def _deploy(call: Call) -> Json:
     for model in call.engine.pipelines.models_of(version):
         if not call.caller.may_use(call.engine.models.by_uuid(model.version).workspace_id):
             raise NotFound(f"There is no model {model.version!r}.")
-    # Clients give up waiting for an answer after 45 s, and ask for the status from then on.
-    return {"id": call.engine.planes.deploy(pipeline.id, version.id, call.caller.holder, patience=_PATIENCE).id}
+    # The older clients give up waiting for an answer after 5 s; all ask for the status from then on.
+    deployed = call.engine.planes.deploy(pipeline.id, version.id, call.caller.holder, patience=_PATIENCE)
+    call.engine.remarks.put(f"deployment:{deployed.id}", engine_config=call.maybe("engine_config", dict) or {})
+    return {"id": deployed.id}
 
 
 def _undeploy(call: Call) -> Json:

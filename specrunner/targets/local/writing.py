@@ -26,7 +26,7 @@ _Deleter = Callable[[Engine, Key], None]
 def prepare(engine: Engine, order: PutOrder, note: Note) -> None:
     """Take in the bytes that go with an object, so that its rows can refer to them. Raises StalePlan for others."""
     payload = order.resource.payload
-    if payload is not None:
+    if payload is not None and not engine.has_artifact(payload.sha):
         note(f"uploading {payload.file_name}")
         if engine.keep(payload.read()) != payload.sha:
             raise StalePlan(
@@ -38,6 +38,12 @@ def prepare(engine: Engine, order: PutOrder, note: Note) -> None:
 def put(engine: Engine, order: PutOrder) -> None:
     """Write the rows of one object as declared."""
     _WRITERS[order.resource.key.kind](engine, order)
+
+
+def succeed(engine: Engine, key: Key) -> None:
+    """An object is there in place of one that somebody else had removed: what a task has run is not run again."""
+    if key.kind is Kind.TASK:
+        engine.history.hand_over(engine.tasks.named(engine.workspaces.named(key.workspace).id, key.name))
 
 
 def is_unfinished(engine: Engine, resource: Resource) -> bool:
