@@ -207,3 +207,11 @@ def test_the_log_is_shown_and_exported(served: SpecRepo, tmp_path: Path) -> None
     moment = datetime.fromtimestamp(newest[0]["time"] / 1000).astimezone().isoformat()
     found = json.loads(called(served, "pipeline", "logs", "prices", "--from", moment, "--to", moment, "--json")[0])
     assert found == newest
+
+
+def test_to_look_at_pipelines_changes_nothing(served: SpecRepo, tmp_path: Path) -> None:
+    before = served.snapshot()
+    for words in (["list"], ["show", "prices"], ["versions", "prices"], ["logs", "prices"]):
+        called(served, "pipeline", *words)
+    called(served, "pipeline", "export", "prices", str(tmp_path / "rows.arrow"))
+    assert served.snapshot() == before
