@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from specrunner.core.errors import BadInput, NotFound
+from specrunner.core.errors import NotFound
 from specrunner.engine.engine import Engine
 from specrunner.engine.records import Deployment
 from specrunner.server.auth import living_caller, signed_run
-from specrunner.server.calls import guarded, read_body
+from specrunner.server.calls import guarded, parse_json, read_body
 from specrunner.server.mlops.pipelines import visible_deployment
 from specrunner.server.remembered import Remembered
 
@@ -30,13 +30,16 @@ async def _infer(request: Request) -> Response:
     run_id = signed_run(request.app.state.engine, request.headers.get("authorization", ""))
     body = await read_body(request, MAX_INFERENCE_BYTES)
     content_type = request.headers.get("content-type", "")
-    if _CUSTOM in content_type:
-        raise BadInput(
-            "This pipeline takes tables, not custom JSON.",
-            detail="Custom JSON (a dict in, a list of dicts out) is for pipelines of Python models.",
-            remedy="Send a pandas.DataFrame or a pyarrow.Table.",
-        )
-    return await run_in_threadpool(_answer, run_id, request, body)
+    answer = _answer_json if _CUSTOM in content_type else _answer
+    return await run_in_threadpool(answer, run_id, request, body)
+
+
+def _answer_json(run_id: str, request: Request, body: bytes) -> Response:
+    """Custom JSON: a value in, a list of objects out, the model's own business in between."""
+    path = request.path_params
+    deployment = request.app.state.usable_deployments(run_id, path["deployment"], path["pipeline"])
+    engine: Engine = request.app.state.engine
+    return JSONResponse(engine.planes.infer_json(deployment, parse_json(body)))
 
 
 def _answer(run_id: str, request: Request, body: bytes) -> Response:

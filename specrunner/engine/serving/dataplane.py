@@ -12,6 +12,7 @@ The answer has these columns, in this order, with exactly these types:
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,8 +23,8 @@ import numpy as np
 import pyarrow as pa
 
 from specrunner.core.errors import BadInput, SpecrunnerError
-from specrunner.core.values import utc
-from specrunner.engine.ports import LoadedModel
+from specrunner.core.values import Json, utc
+from specrunner.engine.ports import LoadedModel, TakesJson
 from specrunner.engine.serving.tensors import ARROW_TYPES, input_column, output_type, pair_columns
 
 ALL_COLUMNS = "*"
@@ -82,6 +83,32 @@ class PipelinePlane:
             for model in (step.model, *step.shadows.values()):
                 model.close()
 
+    def infer_json(self, value: Json, now: datetime) -> tuple[Json, pa.Table]:
+        """The answer to custom JSON, each step's being the next one's question, and the row to be logged.
+
+        Raises BadInput where a step takes tables only.
+        """
+        current = value
+        for step in self._steps:
+            if not isinstance(step.model, TakesJson):
+                raise BadInput(
+                    f"The model {step.name!r} takes tables, not custom JSON.",
+                    "Custom JSON (a dict in, a list of dicts out) is for pipelines of Python models.",
+                    "Send a pandas.DataFrame or a pyarrow.Table.",
+                )
+            current = step.model.predict_json(current)
+        row = pa.table(
+            {
+                "time": pa.array([milliseconds(now)], pa.timestamp("ms")),
+                "in.json": [json.dumps(value)],
+                "out.json": [json.dumps(current)],
+                "check_failures": pa.array([0], pa.int8()),
+            }
+        )
+        if self._log is not None:
+            self._log.append(row)
+        return current, row
+
     def _predict(self, number: int, step: Step, table: pa.Table) -> pa.Table:
         try:
             return step.model.predict(table)
@@ -95,6 +122,8 @@ class PipelinePlane:
             ) from error
 
     def _inputs(self, table: pa.Table) -> list[_Column]:
+        if not self._steps[0].model.inputs:
+            return [input_column(table.column(name), f"in.{name}") for name in table.column_names]
         pairs = pair_columns(self._steps[0].model.inputs, table.column_names)
         return [
             input_column(table.column(name), f"in.{name}", ARROW_TYPES[bound.type]) for name, bound in pairs.items()

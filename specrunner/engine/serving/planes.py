@@ -7,17 +7,22 @@ the truth: a process that finds a deployment held by others loads it for itself.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from specrunner.core.errors import BadInput, NotFound, Unavailable
-from specrunner.core.values import JsonObject
+from specrunner.core.values import Json
 from specrunner.engine.context import Context
 from specrunner.engine.models import Models
 from specrunner.engine.records import Deployment, ModelVersion
 from specrunner.engine.serving.deployments import Deployments
+from specrunner.engine.serving.loading import ModelLoading
 from specrunner.engine.serving.pipelines import Pipelines, step_models
+
+_Answer = TypeVar("_Answer")
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,6 +39,7 @@ class Planes:
     models: Models
     pipelines: Pipelines
     deployments: Deployments
+    loading: ModelLoading
     _loaded: dict[int, PipelinePlane] = field(default_factory=dict)
     _loading: dict[int, threading.Lock] = field(default_factory=dict)
     _logs: dict[int, InferenceLog] = field(default_factory=dict)
@@ -62,25 +68,28 @@ class Planes:
 
         Raises BadInput, and Unavailable where nobody holds the deployment any more.
         """
+        return self._through(deployment, lambda plane, now: (found := plane.infer(table, now), found))
+
+    def infer_json(self, deployment: Deployment, value: Json) -> Json:
+        """The answer to custom JSON, written to the pipeline's log. Raises as `infer` does."""
+        return self._through(deployment, lambda plane, now: plane.infer_json(value, now))
+
+    def _through(
+        self, deployment: Deployment, work: Callable[[PipelinePlane, datetime], tuple[_Answer, pa.Table]]
+    ) -> _Answer:
+        """What `work` answers with the plane in force; the rows that it gives beside are logged."""
         while True:
             plane = self._plane(deployment.version_id)
             try:
-                result = plane.infer(table, self.context.clock.now())
+                answer, rows = work(plane, self.context.clock.now())
             except Unavailable:
                 # It was unloaded under our hands: because another version is in force by now, or nobody holds it.
                 deployment = self.deployments.get(deployment.id)
                 if not deployment.holders:
                     raise
             else:
-                self.log(deployment.pipeline_id).append(result)
-                return result
-
-    def try_model(self, file_name: str, data: bytes) -> None:
-        """See whether these bytes are a model that loads. Raises BadInput."""
-        from specrunner.engine.serving.runtimes import OnnxRuntime
-
-        path = self.context.artifacts.path(self.context.artifacts.put(data))
-        OnnxRuntime().load(path, {"name": file_name}).close()
+                self.log(deployment.pipeline_id).append(rows)
+                return answer
 
     def log(self, pipeline_id: int) -> InferenceLog:
         """The inference log of a pipeline."""
@@ -132,22 +141,18 @@ class Planes:
 
     def _load(self, version_id: int) -> PipelinePlane:
         from specrunner.engine.serving.dataplane import PipelinePlane, Step
-        from specrunner.engine.serving.runtimes import OnnxRuntime
 
         pipeline_version = self.pipelines.version(version_id)
-        threads = _threads(self.pipelines.get(pipeline_version.pipeline_id).settings)
-        config = {"threads": threads} if threads else {}
-        steps = []
-        for model in step_models(pipeline_version.definition):
-            version = self._version(model)
-            if version.config.get("framework", "onnx") != "onnx":
-                raise BadInput(
-                    f"The model {version.name!r} is of the framework {version.config['framework']!r}.",
-                    detail="Only ONNX models can be deployed.",
-                    remedy="Convert it to ONNX, and declare `framework: onnx`.",
-                )
-            path = self.context.artifacts.path(version.sha)
-            steps.append(Step(version.name, OnnxRuntime().load(path, {**config, "name": version.file_name})))
+        settings = self.pipelines.get(pipeline_version.pipeline_id).settings
+        steps: list[Step] = []
+        try:
+            for model in step_models(pipeline_version.definition):
+                version = self._version(model)
+                steps.append(Step(version.name, self.loading.load(version, settings)))
+        except BaseException:
+            for step in steps:  # a Python model has processes by now
+                step.model.close()
+            raise
         if not steps:
             raise BadInput("The pipeline has no steps.", remedy="Give it at least one: `steps: [{model: name}]`.")
         return PipelinePlane(steps)
@@ -158,9 +163,3 @@ class Planes:
         except NotFound as problem:
             summary = f"The pipeline's model {model['name']!r} is gone."
             raise Unavailable(summary, remedy="Apply the specs again.") from problem
-
-
-def _threads(settings: JsonObject) -> int | None:
-    """Intra-op threads: the whole cores asked for, at least one; the runtime's default where none are."""
-    cpus = settings.get("resources", {}).get("cpus")
-    return max(1, int(cpus)) if cpus else None

@@ -17,13 +17,6 @@ def unsupported(resources: Iterable[Resource]) -> list[Diagnostic]:
 
 def _unsupported(resource: Resource) -> Iterator[Diagnostic]:
     spec = resource.spec
-    if resource.key.kind is Kind.MODEL and spec.get("framework") != "onnx":
-        yield Diagnostic(
-            f"{resource.key}: models of the framework {spec.get('framework')!r} can't be served by this target",
-            "It loads ONNX models only.",
-            "Convert the model to ONNX and declare `framework: onnx`.",
-            resource.place,
-        )
     if resource.key.kind is Kind.PIPELINE:
         if any(set(step) != {"model"} for step in spec["steps"]):
             yield Diagnostic(
@@ -42,12 +35,12 @@ def _unsupported(resource: Resource) -> Iterator[Diagnostic]:
 
 
 def unfit(engine: Engine, resources: Iterable[Resource]) -> list[Diagnostic]:
-    """Model files that do not load."""
+    """Model files that do not load, or can't be of their framework."""
     found = []
     for resource in resources:
         if resource.key.kind is Kind.MODEL and resource.payload is not None:
             try:
-                engine.planes.try_model(resource.payload.file_name, resource.payload.read())
+                engine.loading.check(resource.payload.file_name, resource.payload.read(), resource.spec)
             except SpecrunnerError as problem:
                 words = f"{resource.key}: {problem.summary}"
                 found.append(Diagnostic(words, problem.detail, problem.remedy, resource.place))

@@ -119,9 +119,10 @@ def _shapes(engine: Engine, names: Mapping[int, str], owners: _Owners) -> Iterat
     for model in engine.models.all():
         yield Key(Kind.MODEL, names[model.workspace_id], model.name), shapes.model(engine, model)
     deployments = {found.pipeline_id: found for found in engine.deployments.all()}
+    identities = engine.models.identities()
     for pipeline in engine.pipelines.all():
         key = Key(Kind.PIPELINE, names[pipeline.workspace_id], pipeline.name)
-        yield key, shapes.pipeline(engine, pipeline, deployments.get(pipeline.id))
+        yield key, shapes.pipeline(engine, pipeline, deployments.get(pipeline.id), identities)
     yield from _orchestrations_and_tasks(engine, names)
 
 

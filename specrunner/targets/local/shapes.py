@@ -39,12 +39,14 @@ def model(engine: Engine, found: ModelVersion) -> Shape:
     """The newest version of a model."""
     # Bytes that are gone are put back by uploading them once more.
     sha = found.sha if engine.has_artifact(found.sha) else ""
-    return Shape({**found.config, "sha": sha}, str(found.id), "ready" if sha else "missing")
+    return Shape({**found.config, "sha": sha}, str(found.id), str(found.status) if sha else "missing", found.error)
 
 
-def pipeline(engine: Engine, found: Pipeline, deployment: Deployment | None) -> Shape:
-    """A pipeline with its deployment."""
-    spec = {**found.settings, **_steps(engine, found)}
+def pipeline(
+    engine: Engine, found: Pipeline, deployment: Deployment | None, identities: Mapping[str, str] | None = None
+) -> Shape:
+    """A pipeline with its deployment; `identities` as `engine.models` tells them, asked for where they are left out."""
+    spec = {**found.settings, **_steps(engine, found, identities)}
     # What the spec declares is its own hold; whether others hold the pipeline too is not its business.
     if deployment is not None and engine.spec_holder in deployment.holders:
         spec["deployed"] = True
@@ -54,13 +56,15 @@ def pipeline(engine: Engine, found: Pipeline, deployment: Deployment | None) -> 
     return Shape(spec, str(found.id), state)
 
 
-def _steps(engine: Engine, found: Pipeline) -> dict[str, Json]:
+def _steps(engine: Engine, found: Pipeline, identities: Mapping[str, str] | None) -> dict[str, Json]:
     if found.current is None:
         return {}
     models = engine.pipelines.models_of(found.current)
+    if identities is None:
+        identities = engine.models.identities([model["version"] for model in models])
     return {
         "steps": [{"model": model["name"]} for model in models],
-        "modelShas": {model["name"]: model.get("sha", "") for model in models},
+        "modelShas": {model["name"]: identities.get(model["version"], model.get("sha", "")) for model in models},
     }
 
 

@@ -12,11 +12,11 @@ from contextlib import suppress
 
 from specrunner.core.errors import BadInput, NotFound, StalePlan
 from specrunner.core.keys import Key, Kind
-from specrunner.core.lifecycle import OrchestrationState
+from specrunner.core.lifecycle import ModelState, OrchestrationState
 from specrunner.core.resources import Resource
 from specrunner.core.values import Json, JsonObject, Secret, canonical
 from specrunner.engine.engine import Engine
-from specrunner.engine.records import Deployment, Orchestration, Pipeline
+from specrunner.engine.records import Deployment, ModelVersion, Orchestration, Pipeline
 from specrunner.targets.base import Note, PutOrder
 
 _Writer = Callable[[Engine, PutOrder], None]
@@ -44,15 +44,19 @@ def is_unfinished(engine: Engine, resource: Resource) -> bool:
     """Whether the object, as its rows are now, needs `finish` to be as declared."""
     if resource.key.kind is Kind.ORCHESTRATION:
         return _newest_orchestration(engine, resource.key).status is not OrchestrationState.READY
+    if resource.key.kind is Kind.MODEL:
+        return _newest_model(engine, resource.key).status is not ModelState.READY
     if resource.key.kind is Kind.PIPELINE:
         return bool(resource.spec.get("deployed")) or _held(engine, _pipeline(engine, resource.key).id) is not None
     return False
 
 
 def finish(engine: Engine, resource: Resource, note: Note) -> None:
-    """Package an orchestration; deploy a pipeline, or give its deployment back."""
+    """Package an orchestration, build a model's environment; deploy a pipeline, or give its deployment back."""
     if resource.key.kind is Kind.ORCHESTRATION:
         engine.orchestrations.package(_newest_orchestration(engine, resource.key).id, note)
+    elif resource.key.kind is Kind.MODEL:
+        engine.loading.prepare(_newest_model(engine, resource.key).id, note)
     elif resource.key.kind is Kind.PIPELINE:
         _hold(engine, _pipeline(engine, resource.key), bool(resource.spec.get("deployed")), note)
 
@@ -106,6 +110,10 @@ def _put_model(engine: Engine, order: PutOrder) -> None:
     config = {name: value for name, value in resource.spec.items() if name not in {"path", "sha"}}
     workspace = engine.workspaces.named(resource.key.workspace)
     engine.models.add(workspace.id, resource.key.name, payload.file_name, payload.sha, payload.size, config)
+
+
+def _newest_model(engine: Engine, key: Key) -> ModelVersion:
+    return engine.models.newest(engine.workspaces.named(key.workspace).id, key.name)
 
 
 def _put_pipeline(engine: Engine, order: PutOrder) -> None:
