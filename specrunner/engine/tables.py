@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from specrunner.engine.serving.codecs import Media, decode, encode, media_of_header, media_of_path, read_table
 from specrunner.engine.serving.dataplane import ALL_COLUMNS, select_columns
+from specrunner.engine.serving.workers.columns import fields_of_schema
 
 __all__ = [
     "ALL_COLUMNS",
     "Media",
     "decode",
     "encode",
+    "fields_of_schema",
     "media_of_header",
     "media_of_path",
     "read_table",

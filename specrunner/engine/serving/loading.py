@@ -57,6 +57,10 @@ class ModelLoading:
         else:
             check(path, file_name, config)
 
+    def check_framework(self, config: JsonObject) -> None:
+        """Raise BadInput where models of that framework can't be served."""
+        framework_of(config)
+
     def prepare(self, version_id: int, progress: Progress = _silent, *, trial: bool = False) -> ModelVersion:
         """Make a version ready to be deployed; one that is already stays so, one in `error` is tried again.
 

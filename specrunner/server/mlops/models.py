@@ -12,6 +12,7 @@ from specrunner.core.errors import BadInput, NotFound
 from specrunner.core.values import Json, iso
 from specrunner.engine.records import ModelVersion
 from specrunner.server.calls import Call, authenticated, field_of, guarded, limited, name_of, parse_object, post
+from specrunner.server.mlops import conversion
 
 MAX_MODEL_BYTES = 4 * 2**30
 
@@ -25,11 +26,11 @@ async def _upload(request: Request) -> Response:
         if not isinstance(file, UploadFile):
             raise BadInput("The upload has no part `file`.")
         workspace = caller.workspace(field_of(metadata, "workspace_id", int))
-        config = {"framework": _framework(metadata)}
         name = name_of({"name": file.filename, **metadata}, "name")
-        version = await run_in_threadpool(
-            engine.models.upload, workspace.id, name, file.filename or name, file.file, config
-        )
+        file_name = file.filename or name
+        config = conversion.config_of(engine, metadata, file_name)
+        version = await run_in_threadpool(engine.models.upload, workspace.id, name, file_name, file.file, config)
+        conversion.begun(engine, version)
     return JSONResponse({"insert_models": {"returning": [{"models": [{"id": version.id}]}]}})
 
 
@@ -38,13 +39,6 @@ async def _metadata(part: UploadFile | str | None) -> dict[str, Json]:
     if part is None:
         raise BadInput("The upload has no part `metadata`.")
     return parse_object(part.encode() if isinstance(part, str) else await part.read())
-
-
-def _framework(metadata: dict[str, Json]) -> str:
-    conversion = metadata.get("conversion")
-    if conversion is None:
-        return "onnx"
-    return field_of({"framework": "onnx", **field_of(metadata, "conversion", dict)}, "framework", str)
 
 
 def _version(call: Call, field: str) -> ModelVersion:
@@ -71,7 +65,7 @@ def _version_json(found: ModelVersion) -> dict[str, Json]:
         },
         "workspace_id": found.workspace_id,
         "visibility": "private",
-        "status": "ready",
+        **conversion.state_json(found),
         "created_at": iso(found.created_at),
         "updated_at": iso(found.created_at),
     }
@@ -81,23 +75,32 @@ def _config_json(found: ModelVersion) -> dict[str, Json]:
     return {
         "id": found.id,
         "model_version_id": found.id,
-        "runtime": "onnx",
+        "runtime": "onnx" if found.config.get("framework", "onnx") == "onnx" else "flight",
         "tensor_fields": None,
         "filter_threshold": None,
     }
 
 
 def _get_version_by_id(call: Call) -> Json:
-    found = _version(call, "model_version_id")
+    found = conversion.begun(call.engine, _version(call, "model_version_id"))
     return {"model_version": {"model_version": _version_json(found), "config": _config_json(found)}}
 
 
 def _insert_model_config(call: Call) -> Json:
-    return {"model_config": _config_json(_version(call, "model_version_id"))}
+    found = _version(call, "model_version_id")
+    schemas = conversion.schemas_of(call.body)
+    return {"model_config": _config_json(call.engine.models.declare(found, schemas) if schemas else found)}
+
+
+def _upload_logs(call: Call) -> Json:
+    found = _version(call, "model_version_id")
+    return {"logs": call.engine.loading.logs(found, call.maybe("lines", int))}
 
 
 ROUTES = [
     Route("/v1/api/models/upload", guarded(_upload), methods=["POST"]),
+    Route("/v1/api/models/upload_and_convert", guarded(_upload), methods=["POST"]),
+    post("/v1/api/models/get_upload_logs", _upload_logs),
     post("/v1/api/models/get_version_by_id", _get_version_by_id),
     post("/v1/api/models/insert_model_config", _insert_model_config),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ import pyarrow.compute as pc
 from specrunner.core.errors import BadInput, ModelFailed
 from specrunner.engine.ports import TensorField
 from specrunner.engine.serving.tensors import ARROW_TYPES, bind, describe, describe_columns, to_column
+from specrunner.engine.serving.workers.inside.schema import fields_of
 
 _ALIASES = {"float": "float32", "double": "float64", "halffloat": "float16", "utf8": "string", "boolean": "bool"}
 
@@ -32,6 +34,18 @@ def _field(field: Mapping[str, Any]) -> TensorField:
     if not all(size is None or (isinstance(size, int) and size >= 0) for size in shape):
         raise BadInput(f"The column `{field['name']}` is declared with the shape {list(shape)}.")
     return TensorField(str(field["name"]), kind, shape)
+
+
+def fields_of_schema(text: str) -> list[dict[str, Any]]:
+    """The fields that an Arrow schema declares, which comes as its IPC message in base 64.
+
+    None where a column of it is of a type that fields do not have. Raises BadInput for what is no schema.
+    """
+    try:
+        schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(text, validate=True)))
+    except (ValueError, OSError, pa.ArrowException) as error:
+        raise BadInput("The schema is no Arrow schema in base 64.", f"{error}", "Send `schema.serialize()`.") from error
+    return fields_of(schema.empty_table())
 
 
 def fitted(inputs: tuple[TensorField, ...], table: pa.Table) -> pa.Table:
