@@ -67,6 +67,7 @@ def form_of(function: Function) -> Form:
 
 def _annotated(annotation: Any) -> Form:
     words = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
+    words = words.strip("'\"")  # a text in a module whose annotations all are texts
     plain = words.rpartition(".")[2] if "[" not in words else words
     if plain == "Table":
         return Form.ARROW
