@@ -45,6 +45,7 @@ COMMANDS: Final = {
     "env": "environments",
     "doctor": "doctor",
     "secrets": "secrets",
+    "ci": "ci",  # for workflows; not listed in the help, where it would stand in people's way
 }
 # Commands that may change what is on the target, be it a lease or the log of inferences. No other does, whatever its
 # options: a test walks all of them.
@@ -62,6 +63,9 @@ WRITES: Final = frozenset(
         "infer",
         "secrets",
         "env prune",
+        "ci apply",
+        "ci record",
+        "ci tick",
     }
 )
 SHORT: Final = {
@@ -116,7 +120,7 @@ class LazyGroup(click.Group):
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without loading them."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, SHORT[name]) for name in COMMANDS])
+            formatter.write_dl([(name, SHORT[name]) for name in COMMANDS if name in SHORT])
 
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

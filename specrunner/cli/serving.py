@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from specrunner.cli.controlling import Following, controller_of, followed, following_options, webhook
 from specrunner.cli.planning import clock
 from specrunner.cli.terminal import say
 from specrunner.cli.wiring import STATE_FOLDER, directory_option, interruptible, open_engine
@@ -17,6 +18,7 @@ from specrunner.report.lines import Line, counted
 
 if TYPE_CHECKING:
     from specrunner.engine.engine import Engine
+    from specrunner.server.host import Serving
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost"})
 TAKEN_OVER = 1
@@ -29,19 +31,27 @@ TAKEN_OVER = 1
 @click.option(
     "--max-runs", type=click.IntRange(1), help="How many runs are under way at once; default: twice the processors."
 )
-def serve(root: Path, address: str, port: int | None, max_runs: int | None) -> int:
+@following_options
+def serve(root: Path, address: str, port: int | None, max_runs: int | None, following: Following) -> int:
     """Host what was applied here: schedules fire, services are kept alive, runs get their API.
+
+    With --repo it also follows a branch: what is merged there is applied here, and what somebody else changes on the
+    target is put right.
 
     Ends at Ctrl-C or SIGTERM. Runs go on then, and the next host takes them up.
     """
     from specrunner.reconcile.lease import this_process
 
     _check_address(address)
-    _check_folder(root)
+    controller = controller_of(following.repo, following, root / STATE_FOLDER) if following.repo else None
+    if controller is None:
+        _check_folder(root)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    with open_engine(root / STATE_FOLDER, port) as engine:
+    for name in ("uvicorn", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # what they say of their start and end, we say ourselves
+    with open_engine(root / STATE_FOLDER, port, webhook(following, controller), _offered) as engine:
         host = engine.host(max_runs or 2 * (os.cpu_count() or 1))
-        with interruptible(host.leave):
+        with interruptible(host.leave), followed(controller):
             kept = host.serve(this_process(clock(), os.environ), lambda: say(_serving(engine, root, host.max_runs)))
         going = len([run for run in engine.history.active() if run.started_at is not None])
     if not kept:
@@ -49,6 +59,13 @@ def serve(root: Path, address: str, port: int | None, max_runs: int | None) -> i
         return TAKEN_OVER
     say([Line(f"Stopped. {counted(going, 'run')} under way; the next `specrunner serve` takes up what is.")])
     return 0
+
+
+def _offered(engine: Engine) -> Serving:
+    """What is offered to others than runs: everything, to this machine's user, until a token is made."""
+    from specrunner.server.host import Serving
+
+    return Serving(lambda _run: engine.runs.ring(), lambda: not engine.tokens.any_valid())
 
 
 def _check_address(address: str) -> None:
@@ -65,7 +82,7 @@ def _check_folder(root: Path) -> None:
     if not (root / STATE_FOLDER / "state.db").exists() and not (root / "specrunner.yaml").exists():
         raise UsageError(
             f"{root} is no spec repository, and nothing was applied there.",
-            remedy="Run it beside specrunner.yaml, or name the spec repository with -C DIR.",
+            remedy="Run it beside specrunner.yaml, name that folder with -C DIR, or follow a branch with --repo URL.",
         )
 
 

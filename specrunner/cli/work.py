@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -61,6 +61,7 @@ class How:
     lock_timeout: float = 0
     expect: str | None = None
     unlock: str = "specrunner unlock"
+    told: Callable[[Outcome], None] | None = None  # is given the outcome, where anything was carried out
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,8 @@ def carry_out(work: Work, planned: Planned) -> int:
         say([Line("Nothing was changed.")], stderr=how.as_json)
         return 0
     outcome, written = _executed(work, planned, restores)
+    if how.told is not None:
+        how.told(outcome)
     if how.as_json:
         say_json(outcome_json(outcome))
     elif begins or outcome.problems:

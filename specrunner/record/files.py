@@ -38,8 +38,9 @@ def runs_folder(task: Key) -> str:
 
 
 def run_path(run: RunView) -> str:
-    """A run's record: by its scheduled instant where it has one, else by its id."""
+    """A run's record: by its scheduled instant where it has one (with its id beside another's), else by its id."""
     name = run.scheduled.strftime("%Y%m%dT%H%M%SZ") if run.scheduled else run.id
+    name += f"-{run.id}" if run.scheduled and run.beside else ""
     return f"{runs_folder(run.task)}{name}.yaml"
 
 
@@ -123,6 +124,7 @@ def run_file(run: RunView) -> dict[str, Json]:
         "attempt": run.attempt,
         "exitCode": run.exit_code,
         "scheduled": _instant(run.scheduled),
+        **({"beside": True} if run.beside else {}),
         "created": iso(run.created),
         "started": _instant(run.started),
         "ended": _instant(run.ended),

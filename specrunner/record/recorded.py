@@ -27,7 +27,7 @@ from specrunner.record.files import API_VERSION, is_object, object_path, runs_fo
 from specrunner.record.names import to_file_name
 
 _LARGEST: Final = 16 * 2**20  # bytes
-_MARGIN: Final = re.compile(r"^(id|status|reason|scheduled|created|started|ended): (.+)$", re.MULTILINE)
+_MARGIN: Final = re.compile(r"^(id|status|reason|scheduled|beside|created|started|ended): (.+)$", re.MULTILINE)
 _DIGEST_LINE: Final = re.compile(r"^  ['\"]?([0-9a-f]{64})['\"]?: (.+)$", re.MULTILINE)
 _ENDED: Final = frozenset(str(state) for state in RunState if state.ended)
 _TOP: Final = re.compile(r"^(key|id|observedCommit|owner|specHash): (.+)$", re.MULTILINE)
@@ -70,6 +70,7 @@ def run_of(task: Key, data: bytes) -> RunView | None:
             created=parse_iso(texts["created"]),
             reason=Reason(texts["reason"]) if "reason" in texts else None,
             scheduled=_instant(texts.get("scheduled")),
+            beside=texts.get("beside") == "true",
             started=_instant(texts.get("started")),
             ended=_instant(texts.get("ended")),
         )

@@ -9,7 +9,8 @@ from typing import Any
 from specrunner.core.errors import Diagnostic, Place
 from specrunner.core.resources import Safety
 from specrunner.core.values import Json
-from specrunner.spec.documents import PROJECT_FILE, SMALLEST_PROJECT
+from specrunner.spec.documents import SMALLEST_PROJECT
+from specrunner.spec.files import PROJECT_FILE
 from specrunner.spec.findings import Finding, listed, nearest
 from specrunner.spec.mistakes import Mistake
 from specrunner.spec.normalise import completed
@@ -50,7 +51,7 @@ def read_project(
     A project that is wrong is given as far as it can be used, with lenient variables, so that everything else
     can still be checked.
     """
-    projects = [document for document in documents if document.value.get("kind") == PROJECT]
+    projects = [document for document in documents if document.glance.get("kind") == PROJECT]
     own = [document for document in projects if document.file.path == PROJECT_FILE]
     problems = [_stray(document) for document in projects if document.file.path != PROJECT_FILE]
     if not own:
@@ -62,11 +63,13 @@ def read_project(
 
 def _project(document: Document, environment: str | None, env: Mapping[str, str]) -> tuple[Project, list[Finding]]:
     plain = Variables(env=env, lenient=True)
-    value, findings = validated(document.value, [document], plain)
-    if findings:
-        workspace = _default_workspace(value)
-        return Project(document=document, default_workspace=workspace, variables=plain), findings
-    whole = completed(value, PROJECT)
+    whole = document.whole
+    if whole is None:
+        value, findings = validated(document.value, [document], plain)
+        if findings:
+            workspace = _default_workspace(value)
+            return Project(document=document, default_workspace=workspace, variables=plain), findings
+        whole = completed(value, PROJECT)
     spec = whole["spec"]
     name, findings = _chosen(spec, environment)
     project = Project(

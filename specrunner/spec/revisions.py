@@ -21,7 +21,7 @@ from specrunner.core.errors import Diagnostic, InvalidSpecs, NotFound, Specrunne
 from specrunner.core.keys import Key
 from specrunner.core.resources import Desired, Resource
 from specrunner.spec.desired import load
-from specrunner.spec.documents import PROJECT_FILE
+from specrunner.spec.files import PROJECT_FILE
 
 if TYPE_CHECKING:
     from types import TracebackType

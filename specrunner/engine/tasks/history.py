@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,6 +24,7 @@ _ENDED = [str(state) for state in RunState if state.ended]
 _SELECT = sa.select(_T).order_by(_T.c.created_at.desc(), _T.c.scheduled_at.desc(), _T.c.id)
 _OF_INTENTS = _SELECT.where(_T.c.intent.is_not(None))
 _OF_INTENTS_OF = _OF_INTENTS.where(_T.c.task_id == sa.bindparam("this"))
+_GONE = _T.c.task_id.not_in(sa.select(tables.tasks.c.id))
 
 
 class History:
@@ -49,6 +51,12 @@ class History:
         """Every run, newest first."""
         return self._select(sa.true())
 
+    def counts(self) -> dict[RunState, int]:
+        """How many runs are on record in each state; none of a state that no run is in."""
+        query = sa.select(_T.c.status, sa.func.count()).group_by(_T.c.status)
+        with self._context.database.read() as connection:
+            return {RunState(state): count for state, count in connection.execute(query)}
+
     def active(self) -> list[Run]:
         """The runs that have not ended."""
         return self._select(_T.c.status.notin_(_ENDED))
@@ -61,11 +69,22 @@ class History:
         query = _OF_INTENTS if task_id is None else _OF_INTENTS_OF
         with self._context.database.read() as connection:
             runs = [_record(row) for row in connection.execute(query, {"this": task_id})]
-        found: dict[str, dict[str, Run]] = {}
-        for run in reversed(runs):
-            if run.intent and (run.status is not RunState.LOST or run.code_started):
-                found.setdefault(run.task_id, {})[run.intent] = run
-        return found
+        found: dict[str, list[Run]] = {}
+        for run in runs:
+            found.setdefault(run.task_id, []).append(run)
+        return {task: _newest_per_intent(of_task) for task, of_task in found.items()}
+
+    def intents_left(self, task_key: str) -> dict[str, Run]:
+        """By intent, the newest run of the tasks of this key that are gone, as `last_per_intent` has it."""
+        with self._context.database.read() as connection:
+            rows = connection.execute(_OF_INTENTS.where(_T.c.task_key == task_key, _GONE))
+            return _newest_per_intent([_record(row) for row in rows])
+
+    def hand_over(self, task: Task) -> None:
+        """What the tasks of this key that are gone have carried out counts as carried out by this one."""
+        left = sa.update(_T).where(_T.c.task_key == str(task.key), _T.c.intent.is_not(None), _GONE)
+        with self._context.database.write() as connection:
+            connection.execute(left.values(task_id=task.id))
 
     def get(self, run_id: str) -> Run:
         """The run of that id. Raises NotFound."""
@@ -163,6 +182,11 @@ class History:
             return [_record(row) for row in connection.execute(_SELECT.where(condition))]
 
 
+def _newest_per_intent(newest_first: Sequence[Run]) -> dict[str, Run]:
+    begun = (run for run in reversed(newest_first) if run.status is not RunState.LOST or run.code_started)
+    return {run.intent: run for run in begun if run.intent}
+
+
 def fresh(task: Task, sha: str, environment: str, origin: Origin) -> dict[str, Any]:
     """The row of a new run with the task's own arguments, pending; `created_at` is still to be said."""
     return {
@@ -195,6 +219,7 @@ def _carrying_out(task_id: str, intent: str) -> sa.Select[Any]:
 
 
 def _record(row: Any) -> Run:
+    is_beside = row.origin == Origin.BACKFILL and row.scheduled_at is None
     return Run(
         id=row.id,
         task_id=row.task_id,
@@ -204,7 +229,7 @@ def _record(row: Any) -> Run:
         sha=row.sha,
         environment=row.environment,
         intent=row.intent,
-        scheduled_at=_instant(row.scheduled_at or (row.due_at if row.origin == Origin.BACKFILL else None)),
+        scheduled_at=_instant(row.due_at if is_beside else row.scheduled_at),
         attempt=row.attempt,
         args=row.args,
         status=RunState(row.status),
@@ -218,6 +243,7 @@ def _record(row: Any) -> Run:
         ended_at=_instant(row.ended_at),
         origin=Origin(row.origin),
         first_at=_instant(row.first_at),
+        beside=is_beside,
     )
 
 

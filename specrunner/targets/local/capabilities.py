@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from specrunner.core.errors import Diagnostic, SpecrunnerError
 from specrunner.core.keys import Kind
@@ -10,28 +10,9 @@ from specrunner.core.resources import Resource
 from specrunner.engine.engine import Engine
 
 
-def unsupported(resources: Iterable[Resource]) -> list[Diagnostic]:
-    """Declarations that the engine has no way to carry out."""
-    return [problem for resource in resources for problem in _unsupported(resource)]
-
-
-def _unsupported(resource: Resource) -> Iterator[Diagnostic]:
-    spec = resource.spec
-    if resource.key.kind is Kind.PIPELINE:
-        if any(set(step) != {"model"} for step in spec["steps"]):
-            yield Diagnostic(
-                f"{resource.key}: split and shadow steps can't be served by this target",
-                "Each step is the inference of one model, and the steps run in order.",
-                "Write the steps as `steps: [{model: name}]`.",
-                resource.place,
-            )
-        if spec.get("validations"):
-            yield Diagnostic(
-                f"{resource.key}: validations can't be checked by this target",
-                "They would be accepted and never counted.",
-                "Leave `validations` out.",
-                resource.place,
-            )
+def unsupported(_resources: Iterable[Resource]) -> list[Diagnostic]:
+    """Declarations that the engine has no way to carry out: none, it serves all that specs can declare."""
+    return []
 
 
 def unfit(engine: Engine, resources: Iterable[Resource]) -> list[Diagnostic]:

@@ -61,10 +61,10 @@ def _steps(engine: Engine, found: Pipeline, identities: Mapping[str, str] | None
         return {}
     models = engine.pipelines.models_of(found.current)
     if identities is None:
-        identities = engine.models.identities([model["version"] for model in models])
+        identities = engine.models.identities([model.version for model in models])
     return {
-        "steps": [{"model": model["name"]} for model in models],
-        "modelShas": {model["name"]: identities.get(model["version"], model.get("sha", "")) for model in models},
+        "steps": engine.pipelines.spec_steps(found.current),
+        "modelShas": {model.name: identities.get(model.version, model.sha) for model in models},
     }
 
 
