@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 import click
 
 from specrunner.cli.controlling import Following, controller_of, followed, following_options, webhook
-from specrunner.cli.planning import clock
 from specrunner.cli.terminal import say
+from specrunner.cli.watching import telling
 from specrunner.cli.wiring import STATE_FOLDER, directory_option, interruptible, open_engine
 from specrunner.core.errors import UsageError
 from specrunner.report.lines import Line, counted
 
 if TYPE_CHECKING:
     from specrunner.engine.engine import Engine
+    from specrunner.engine.host import Host
     from specrunner.server.host import Serving
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost"})
@@ -40,6 +41,7 @@ def serve(root: Path, address: str, port: int | None, max_runs: int | None, foll
 
     Ends at Ctrl-C or SIGTERM. Runs go on then, and the next host takes them up.
     """
+    from specrunner.engine.clock import SystemClock
     from specrunner.reconcile.lease import this_process
 
     _check_address(address)
@@ -51,8 +53,9 @@ def serve(root: Path, address: str, port: int | None, max_runs: int | None, foll
         logging.getLogger(name).setLevel(logging.WARNING)  # what they say of their start and end, we say ourselves
     with open_engine(root / STATE_FOLDER, port, webhook(following, controller), _offered) as engine:
         host = engine.host(max_runs or 2 * (os.cpu_count() or 1))
-        with interruptible(host.leave), followed(controller):
-            kept = host.serve(this_process(clock(), os.environ), lambda: say(_serving(engine, root, host.max_runs)))
+        specs = controller.specs if controller else lambda: root
+        with interruptible(host.leave), telling(engine, specs), followed(controller):
+            kept = host.serve(this_process(SystemClock(), os.environ), lambda: say(_serving(engine, host, root)))
         going = len([run for run in engine.history.active() if run.started_at is not None])
     if not kept:
         say([Line("Another process hosts this state folder by now; this one has left.", "error")], stderr=True)
@@ -86,13 +89,12 @@ def _check_folder(root: Path) -> None:
         )
 
 
-def _serving(engine: Engine, root: Path, max_runs: int) -> list[Line]:
+def _serving(engine: Engine, host: Host, root: Path) -> list[Line]:
     """What is hosted, and where."""
-    specs = [task.spec for task in engine.tasks.all()]
-    schedules = counted(sum(spec.get("schedule") is not None for spec in specs), "schedule")
-    services = counted(sum(spec.get("service") is not None for spec in specs), "service")
+    kept, most = host.kept, counted(host.max_runs, "run")
+    words = f"{counted(kept.schedules, 'schedule')}, {counted(kept.services, 'service')}, at most {most} at once."
     return [
-        Line(f"Serving {root}: {schedules}, {services}, at most {counted(max_runs, 'run')} at once.", "bold"),
+        Line(f"Serving {root}: {words}", "bold"),
         Line(f"API for runs: {engine.run_api().address()}"),
         Line("Ctrl-C ends this; runs go on.", "dim"),
     ]

@@ -82,6 +82,11 @@ class Controller:
         """The branch may have news."""
         self._news.set()
 
+    def specs(self) -> Path | None:
+        """The folder of the specs that were applied last; None where none were yet. Raises SpecrunnerError."""
+        good = memory.load(self.mirror.folder).good
+        return self.mirror.specs_at(good) if good else None
+
     def leave(self) -> None:
         """Have `run` return soon."""
         self._leaving.set()

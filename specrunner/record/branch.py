@@ -16,7 +16,7 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
-from specrunner.core.errors import Busy, Diagnostic, SpecrunnerError
+from specrunner.core.errors import Busy, Diagnostic, Severity, SpecrunnerError
 from specrunner.core.ports import Look
 from specrunner.record.merging import news
 from specrunner.record.plumbing import NewCommit, Plumbing
@@ -218,7 +218,7 @@ class BranchStatus:
             if not self.git.tip(self.ref):
                 raise
             words = f"{problem.summary} What was recorded here last counts."
-            self.warnings.append(Diagnostic(words, problem.detail, problem.remedy))
+            self.warnings.append(Diagnostic(words, problem.detail, problem.remedy, severity=Severity.WARNING))
 
     def _looking(self, tip: str) -> Look:
         def look(path: str) -> bytes | None:

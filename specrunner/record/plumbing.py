@@ -145,6 +145,12 @@ class Plumbing:
         done = self.run("-c", "user.useConfigOnly=true", "var", "GIT_COMMITTER_IDENT")
         return done.text.rpartition(" ")[0].rpartition(" ")[0] if done.code == 0 else _NOBODY
 
+    @cached_property
+    def usual_remote(self) -> str:
+        """`origin`, or the only remote there is; empty where there is none, or nobody can tell which."""
+        names = self.run("remote").text.split()
+        return "origin" if "origin" in names else names[0] if len(names) == 1 else ""
+
     def listing(self, commit: str, prefix: str = "") -> dict[str, str]:
         """The blobs of a commit whose paths begin with `prefix`, by path."""
         folder = prefix.rpartition("/")[0]

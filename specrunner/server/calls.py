@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Message
 
-from specrunner.core.errors import BadInput, SpecrunnerError
+from specrunner.core.errors import BadInput, SpecrunnerError, TooLarge
 from specrunner.core.values import Json
 from specrunner.engine.engine import Engine
 from specrunner.server.auth import Caller
@@ -132,7 +132,7 @@ def limited(request: Request, limit: int) -> Request:
         message = await request.receive()
         size += len(message.get("body", b""))
         if size > limit:
-            raise BadInput(f"The request is over {limit:,} bytes.", remedy="Send it in smaller parts.")
+            raise TooLarge(f"The request is over {limit:,} bytes.", remedy="Send it in smaller parts.")
         return message
 
     return Request(request.scope, receive)

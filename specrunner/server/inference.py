@@ -24,7 +24,7 @@ from specrunner.server.remembered import Remembered
 if TYPE_CHECKING:
     from specrunner.engine.tables import Media
 
-MAX_INFERENCE_BYTES = 1 * 2**30
+MAX_INFERENCE_BYTES = 256 * 2**20
 
 _CUSTOM = "format=wallaroo"
 

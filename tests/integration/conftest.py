@@ -11,3 +11,10 @@ import pytest
 def npm_folder(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
     kept = getattr(pytestconfig, "cache", None)
     return Path(kept.mkdir("npm")) if kept is not None else tmp_path_factory.mktemp("npm")
+
+
+@pytest.fixture(scope="session")
+def environment_cache(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cache of environments: one for all tests and, with pytest's own cache, for all sessions of a checkout."""
+    kept = getattr(pytestconfig, "cache", None)
+    return Path(kept.mkdir("specrunner")) if kept is not None else tmp_path_factory.mktemp("cache")

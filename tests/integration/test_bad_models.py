@@ -51,9 +51,9 @@ def _talk():
     time.sleep(60)
 
 def _leave_children():
-    subprocess.Popen(["sleep", "1000"])
-    subprocess.Popen(["sleep", "1000"], start_new_session=True)
-    subprocess.Popen(["sleep", "1000"], start_new_session=True, env={})
+    subprocess.Popen(["sleep", "98765"])
+    subprocess.Popen(["sleep", "98765"], start_new_session=True)
+    subprocess.Popen(["sleep", "98765"], start_new_session=True, env={})
     os._exit(7)
 
 def predict(frame):
@@ -161,8 +161,8 @@ def test_nothing_of_a_dead_worker_stays_alive(model: PythonModel) -> None:
         good(model)
     ours = processes.descendants([os.getpid()])
     names = [psutil.Process(entry.pid).cmdline()[:2] for entry in ours if entry.alive]
-    assert ["sleep", "1000"] not in names
-    strays = [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "1000"]]
+    assert ["sleep", "98765"] not in names
+    strays = [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "98765"]]
     assert strays == []
 
 

@@ -45,12 +45,6 @@ def venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return github_runner.install(tmp_path_factory.mktemp("installed"))
 
 
-@pytest.fixture(scope="session")
-def cache(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    kept = getattr(pytestconfig, "cache", None)
-    return Path(kept.mkdir("specrunner")) if kept is not None else tmp_path_factory.mktemp("cache")
-
-
 @pytest.fixture
 def api() -> Iterator[Api]:
     with serving_api() as serving:
@@ -58,14 +52,14 @@ def api() -> Iterator[Api]:
 
 
 @pytest.fixture
-def world(tmp_path: Path, api: Api, venv: Path, cache: Path) -> World:
+def world(tmp_path: Path, api: Api, venv: Path, environment_cache: Path) -> World:
     remote = tmp_path / "remote.git"
     subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(remote)], check=True)
     specs = SpecRepo(tmp_path / "clone")
     specs.write("specrunner.yaml", PROJECT)
     specs.write("workspace.yaml", WORKSPACE)
     subprocess.run(["git", "init", "-q", "-b", "main", str(specs.root)], check=True)
-    made = World(specs, remote, api, Runner(tmp_path, remote, api, cache, venv))
+    made = World(specs, remote, api, Runner(tmp_path, remote, api, environment_cache, venv))
     made.git("remote", "add", "origin", str(remote))
     made.push("main", "Begin")
     return made

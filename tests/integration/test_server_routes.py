@@ -123,7 +123,7 @@ def test_a_body_over_its_limit_is_refused(face: Face, monkeypatch: pytest.Monkey
         upload(face, data=b"x" * 1000),
     ]
     for answer in answers:
-        assert "over 1,000 bytes" in face.refused(answer, 400)
+        assert "over 1,000 bytes" in face.refused(answer, 413)
     face.post("workspaces/list")
 
 

@@ -12,13 +12,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from specrunner.core.errors import BadInput, NotFound, SpecrunnerError, Unavailable
-from specrunner.core.values import Json, JsonObject, digest
+from specrunner.core.values import Json, JsonObject, digest, parse_duration, parse_size
 from specrunner.engine.context import Context
 from specrunner.engine.models import Models
 from specrunner.engine.records import Deployment, ModelVersion, PipelineVersion
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from specrunner.engine.ports import LoadedModel
     from specrunner.engine.serving.dataplane import PipelinePlane, Step
-    from specrunner.engine.serving.inference_log import InferenceLog
+    from specrunner.engine.serving.inference_log import InferenceLog, LogRetention
 
 
 @dataclass(slots=True)
@@ -129,7 +129,8 @@ class Planes:
 
         with self._lock:
             if pipeline_id not in self._logs:
-                self._logs[pipeline_id] = InferenceLog(self.log_folder(pipeline_id))
+                folder = self.log_folder(pipeline_id)
+                self._logs[pipeline_id] = InferenceLog(folder, retention=lambda: self._retention(pipeline_id))
             return self._logs[pipeline_id]
 
     def log_folder(self, pipeline_id: int) -> Path:
@@ -163,6 +164,18 @@ class Planes:
             plane.close()
         for log in logs:
             log.close()
+
+    def _retention(self, pipeline_id: int) -> LogRetention:
+        """What the spec of a pipeline says of its log; all is kept of one that is gone."""
+        from specrunner.engine.serving.inference_log import LogRetention
+
+        try:
+            declared = self.pipelines.get(pipeline_id).settings.get("log") or {}
+        except NotFound:
+            return LogRetention()
+        age, size = declared.get("retention"), declared.get("maxSize")
+        oldest = None if age is None else self.context.clock.now() - timedelta(seconds=parse_duration(age))
+        return LogRetention(oldest, None if size is None else parse_size(size))
 
     def _forget(self, serving: _Serving) -> None:
         for key in [key for key, one in self._serving.items() if one is serving]:
