@@ -64,7 +64,7 @@ class ModelLoading:
     def prepare(self, version_id: int, progress: Progress = _silent, *, trial: bool = False) -> ModelVersion:
         """Make a version ready to be deployed; one that is already stays so, one in `error` is tried again.
 
-        With a `trial` it is loaded once too. Raises PackagingFailed and BadInput, and leaves the version in `error`.
+        With a `trial`, or after an error, it is loaded once too. Raises PackagingFailed and BadInput, and leaves the version in `error`.
         """
         folder = self._folder / "preparing"
         folder.mkdir(parents=True, exist_ok=True)
@@ -109,6 +109,7 @@ class ModelLoading:
         return [*version.error.splitlines(), *(line.text for line in found)]
 
     def _prepare(self, version: ModelVersion, progress: Progress, trial: bool) -> ModelVersion:
+        trial |= version.status is ModelState.ERROR  # it may be that which failed: `ready` would be a lie
         if version.status is not ModelState.PENDING_PACKAGING:  # it failed, or whoever prepared it died
             version = self.models.move(version, ModelState.PENDING_PACKAGING, error="")
         version = self.models.move(version, ModelState.PACKAGING)
