@@ -75,6 +75,14 @@ class Models:
         """The newest version of a model. Raises NotFound."""
         return self._one(_NEWEST, name, {"in_workspace": workspace_id, "this": name})
 
+    def in_force(self, workspace_id: int, name: str) -> ModelVersion:
+        """The newest version of a model that can be deployed; the newest one where none can. Raises NotFound."""
+        newest = self.newest(workspace_id, name)
+        if newest.status is ModelState.READY:
+            return newest
+        ready = (one for one in self.versions(newest.model_id) if one.status is ModelState.READY)
+        return next(ready, newest)
+
     def version(self, version_id: int) -> ModelVersion:
         """One version by its id. Raises NotFound."""
         return self._one(_SELECT.where(_V.c.id == version_id), version_id)

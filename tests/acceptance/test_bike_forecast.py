@@ -7,7 +7,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
+from specrunner.engine.packaging.environments import UvEnvironments
 from tests.acceptance.spec_repo import CHECKOUT, SpecRepo
 
 EXAMPLE = CHECKOUT / "examples" / "specs" / "bike-forecast"
@@ -16,7 +18,11 @@ FORECAST = [1577, 2075, 1574, 1477, 1840, 1704, 1662]  # of the committed model,
 
 @pytest.fixture(scope="module")
 def repo(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> SpecRepo:
-    """The example, applied."""
+    """The example, applied; its environments are built before, for however long that takes."""
+    (model,) = yaml.safe_load_all((EXAMPLE / "model.yaml").read_text("utf-8"))
+    environments = UvEnvironments(cache)
+    for requirements in ("", "\n".join(model["spec"]["requirements"])):
+        environments.ensure(environments.lock(requirements))
     root = tmp_path_factory.mktemp("bikes") / "specs"
     shutil.copytree(EXAMPLE, root, ignore=shutil.ignore_patterns(".specrunner", "status", "__pycache__"))
     made = SpecRepo(root, {"SPECRUNNER_CACHE": str(cache)})
@@ -65,3 +71,16 @@ def test_a_model_that_does_not_load_fails_at_deploy_with_its_own_traceback(repo:
     assert "NameError: name 'nothing' is not defined" in said
     assert "model.py" in said and "line 2, in predict" in said
     assert json.loads(repo.run("status", "--json").out)
+
+
+def test_requirements_that_can_not_be_had_leave_the_version_before_in_force(repo: SpecRepo) -> None:
+    file = repo.root / "model.yaml"
+    before = file.read_text("utf-8")
+    file.write_text(before.replace("statsmodels==0.13.5", "statsmodels==99.1"), "utf-8")
+    selected = ("--select", "Model/bike-forecast/bike-forecast")
+    assert "statsmodels==99.1" in repo.run("apply", "--yes", *selected, code=1).said
+    found = {one["key"]: one for one in repo.look("status")["objects"]}["Model/bike-forecast/bike-forecast"]
+    assert found["state"] == "ready" and "A newer version is not in force" in found["detail"]
+    file.write_text(before, "utf-8")
+    assert "No changes" in repo.run("plan", *selected).out
+    assert "7 rows" in repo.run("infer", "bike-forecast", "data/next-week.csv").out

@@ -64,7 +64,8 @@ class ModelLoading:
     def prepare(self, version_id: int, progress: Progress = _silent, *, trial: bool = False) -> ModelVersion:
         """Make a version ready to be deployed; one that is already stays so, one in `error` is tried again.
 
-        With a `trial`, or after an error, it is loaded once too. Raises PackagingFailed and BadInput, and leaves the version in `error`.
+        With a `trial`, or after an error, it is loaded once too. Raises PackagingFailed and BadInput, and leaves the
+        version in `error`.
         """
         folder = self._folder / "preparing"
         folder.mkdir(parents=True, exist_ok=True)

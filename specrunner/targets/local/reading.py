@@ -48,7 +48,7 @@ def stored(engine: Engine, key: Key) -> Stored | None:
     """The bytes of a model or an orchestration as it is in force; None where there are none."""
     with suppress(NotFound), engine.snapshot():
         if key.kind is Kind.MODEL:
-            model = engine.models.newest(_workspace_id(engine, key), key.name)
+            model = engine.models.in_force(_workspace_id(engine, key), key.name)
             return _stored(engine, model.file_name, model.sha)
         if key.kind is Kind.ORCHESTRATION:
             version = shapes.in_force(engine, engine.orchestrations.named(_workspace_id(engine, key), key.name))

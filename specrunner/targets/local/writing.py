@@ -128,7 +128,7 @@ def _put_pipeline(engine: Engine, order: PutOrder) -> None:
     settings = {name: value for name, value in spec.items() if name not in {"steps", "modelShas"}}
     engine.pipelines.configure(workspace.id, key.name, settings)
     engine.pipelines.put_steps(
-        workspace.id, key.name, spec["steps"], lambda name: engine.models.newest(workspace.id, name)
+        workspace.id, key.name, spec["steps"], lambda name: engine.models.in_force(workspace.id, name)
     )
 
 
