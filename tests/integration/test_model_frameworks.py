@@ -81,5 +81,5 @@ def check(model: PythonModel, name: str) -> None:
     assert [field.name for field in model.inputs] == ([] if name in UNREAD else ["a", "b"]), name
     table = ASKED.get(name, NAMED)
     assert model.predict(table)["prediction"].to_pylist() == pytest.approx([1.0, 4.0], abs=0.01), name
-    (first,) = model.predict_json(table.to_pydict())  # type: ignore[misc]  # a list of one
+    (first,) = model.predict_json(table.to_pydict())
     assert first["prediction"] == pytest.approx([1.0, 4.0], abs=0.01), name

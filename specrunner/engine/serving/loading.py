@@ -7,6 +7,7 @@ version is, and the environment is built. Whoever asks while another prepares it
 from __future__ import annotations
 
 import logging
+import shutil
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -95,7 +96,7 @@ class ModelLoading:
             from specrunner.engine.serving.runtimes import OnnxRuntime
 
             return OnnxRuntime().load(self.context.artifacts.path(version.sha), config)
-        ready = self.prepare(version.id)
+        ready = version if version.status is ModelState.READY else self.prepare(version.id)
         return self._runtime().load(self.context.artifacts.path(ready.sha), self._config(ready, resources) | config)
 
     def logs(self, version: ModelVersion, lines: int | None = None) -> list[str]:
@@ -108,6 +109,11 @@ class ModelLoading:
             return version.error.splitlines()
         found = logs.tail(folder, lines or 1_000, ended=True)
         return [*version.error.splitlines(), *(line.text for line in found)]
+
+    def forget(self, model_id: int) -> None:
+        """Remove what the workers of a model have printed; nothing of it runs any more."""
+        for version in self.models.versions(model_id):
+            shutil.rmtree(self._logs(version), ignore_errors=True)
 
     def _prepare(self, version: ModelVersion, progress: Progress, trial: bool) -> ModelVersion:
         trial |= version.status is ModelState.ERROR  # it may be that which failed: `ready` would be a lie

@@ -185,7 +185,11 @@ def _delete_connection(engine: Engine, key: Key) -> None:
 
 def _delete_model(engine: Engine, key: Key) -> None:
     workspace = engine.workspaces.named(key.workspace)
-    engine.models.delete(workspace.id, key.name, engine.pipelines.using(workspace.id, key.name))
+    used_by = engine.pipelines.using(workspace.id, key.name)
+    if not used_by:
+        with suppress(NotFound):
+            engine.loading.forget(engine.models.newest(workspace.id, key.name).model_id)
+    engine.models.delete(workspace.id, key.name, used_by)
 
 
 def _delete_pipeline(engine: Engine, key: Key) -> None:
