@@ -45,6 +45,8 @@ COMMANDS: Final = {
     "env": "environments",
     "doctor": "doctor",
     "secrets": "secrets",
+    "token": "tokens",
+    "audit": "tokens",
 }
 # Commands that may change what is on the target, be it a lease or the log of inferences. No other does, whatever its
 # options: a test walks all of them.
@@ -62,6 +64,8 @@ WRITES: Final = frozenset(
         "infer",
         "secrets",
         "env prune",
+        "token create",
+        "token revoke",
     }
 )
 SHORT: Final = {
@@ -90,6 +94,8 @@ SHORT: Final = {
     "env": "Look after the environments that runs are started in.",
     "doctor": "Check what this machine can and cannot do.",
     "secrets": "Change the key that stored secrets are sealed with.",
+    "token": "Say who may call the server here, and what they may do.",
+    "audit": "Show who did what through the server.",
 }
 
 

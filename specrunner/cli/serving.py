@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from specrunner.cli.listening import Listening
 from specrunner.cli.planning import clock
 from specrunner.cli.terminal import say
 from specrunner.cli.wiring import STATE_FOLDER, directory_option, interruptible, open_engine
@@ -18,7 +19,6 @@ from specrunner.report.lines import Line, counted
 if TYPE_CHECKING:
     from specrunner.engine.engine import Engine
 
-LOOPBACK = frozenset({"127.0.0.1", "localhost"})
 TAKEN_OVER = 1
 
 
@@ -26,23 +26,43 @@ TAKEN_OVER = 1
 @directory_option
 @click.option("--host", "address", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(1, 65535), help="The port of the API; default: the one it had before.")
+@click.option("--tls-cert", metavar="FILE", type=click.Path(path_type=Path), help="Serve TLS with this certificate.")
+@click.option("--tls-key", metavar="FILE", type=click.Path(path_type=Path), help="The key of that certificate.")
+@click.option(
+    "--open", "opened", is_flag=True, help="Ask programs on this machine for no token, though tokens were made."
+)
 @click.option(
     "--max-runs", type=click.IntRange(1), help="How many runs are under way at once; default: twice the processors."
 )
-def serve(root: Path, address: str, port: int | None, max_runs: int | None) -> int:
-    """Host what was applied here: schedules fire, services are kept alive, runs get their API.
+def serve(
+    root: Path,
+    address: str,
+    port: int | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    opened: bool,
+    max_runs: int | None,
+) -> int:
+    """Host what was applied here: schedules fire, services are kept alive, runs and people get their API.
 
-    Ends at Ctrl-C or SIGTERM. Runs go on then, and the next host takes them up.
+    On this machine alone the API asks for no token until one was made. On any other address it always does, and
+    there has to be one. Ends at Ctrl-C or SIGTERM. Runs go on then, and the next host takes them up.
     """
     from specrunner.reconcile.lease import this_process
 
-    _check_address(address)
-    _check_folder(root)
+    check_folder(root)
+    listening = Listening(address, port, tls_cert, tls_key, opened)
+    listening.check()
+    if not (root / STATE_FOLDER / "state.db").exists():
+        listening.check_token(None)  # rather than making a state folder for nothing
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    with open_engine(root / STATE_FOLDER, port) as engine:
+    with open_engine(root / STATE_FOLDER, listening.loopback_port, listening.serving) as engine:
+        listening.check_token(engine)
         host = engine.host(max_runs or 2 * (os.cpu_count() or 1))
         with interruptible(host.leave):
-            kept = host.serve(this_process(clock(), os.environ), lambda: say(_serving(engine, root, host.max_runs)))
+            kept = host.serve(
+                this_process(clock(), os.environ), lambda: say(_serving(engine, root, host.max_runs, listening))
+            )
         going = len([run for run in engine.history.active() if run.started_at is not None])
     if not kept:
         say([Line("Another process hosts this state folder by now; this one has left.", "error")], stderr=True)
@@ -51,16 +71,7 @@ def serve(root: Path, address: str, port: int | None, max_runs: int | None) -> i
     return 0
 
 
-def _check_address(address: str) -> None:
-    if address not in LOOPBACK:
-        raise UsageError(
-            f"This specrunner does not listen on {address}.",
-            detail="Its API knows the tokens of runs and no users, so it answers on this machine alone.",
-            remedy="Leave --host out; from elsewhere, go through an SSH tunnel or a proxy that asks who is there.",
-        )
-
-
-def _check_folder(root: Path) -> None:
+def check_folder(root: Path) -> None:
     """Raises UsageError where there is nothing to host, rather than making a state folder anywhere."""
     if not (root / STATE_FOLDER / "state.db").exists() and not (root / "specrunner.yaml").exists():
         raise UsageError(
@@ -69,7 +80,7 @@ def _check_folder(root: Path) -> None:
         )
 
 
-def _serving(engine: Engine, root: Path, max_runs: int) -> list[Line]:
+def _serving(engine: Engine, root: Path, max_runs: int, listening: Listening) -> list[Line]:
     """What is hosted, and where."""
     specs = [task.spec for task in engine.tasks.all()]
     schedules = counted(sum(spec.get("schedule") is not None for spec in specs), "schedule")
@@ -77,5 +88,6 @@ def _serving(engine: Engine, root: Path, max_runs: int) -> list[Line]:
     return [
         Line(f"Serving {root}: {schedules}, {services}, at most {counted(max_runs, 'run')} at once.", "bold"),
         Line(f"API for runs: {engine.run_api().address()}"),
+        *([Line(f"API: {listening.public.address}")] if listening.public else []),
         Line("Ctrl-C ends this; runs go on.", "dim"),
     ]
