@@ -61,6 +61,7 @@ class LoopbackApi:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _listeners: list[Listener] = field(default_factory=list)
     _news: list[News] = field(default_factory=list)
+    accesses: list[Access] = field(default_factory=list, init=False)
 
     def address(self) -> str:
         """The base URL; listening when this returns. Raises SpecrunnerError if no port can be had."""
@@ -101,8 +102,9 @@ class LoopbackApi:
         if self.serving is None:
             return build_app(self.engine)
         news = News(self.engine)
-        self._news.append(news)
         access = Access(self.engine, is_open) if is_open else Access(self.engine)
+        self._news.append(news)
+        self.accesses.append(access)
         return build_app(self.engine, Own(access, news, self.serving.carry))
 
     def _bind(self) -> Listener:
