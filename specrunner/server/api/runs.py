@@ -59,7 +59,7 @@ async def _start(request: Request, service: Service, identity: Identity) -> Resp
     once = request.headers.get("idempotency-key", "")
     run = await run_in_threadpool(_submitted, service, identity, sent, once, address_of(request))
     await service.news.until(run.id, Stage.BEGUN, _BEGUN_WITHIN)
-    return await _told(service, run.id)
+    return await _told(service, run.id, closely=False)
 
 
 def _submitted(service: Service, identity: Identity, sent: SentRun, once: str, address: str) -> Run:
@@ -80,8 +80,10 @@ def _submitted(service: Service, identity: Identity, sent: SentRun, once: str, a
 async def _one(request: Request, service: Service, identity: Identity) -> Response:
     run_id = request.path_params["run_id"]
     await run_in_threadpool(visible_run, service, identity, run_id)
-    await service.news.until(run_id, Stage.ENDED, _seconds(request.query_params.get("wait", "0")))
-    return await _told(service, run_id)
+    wait = _seconds(request.query_params.get("wait", "0"))
+    await service.news.until(run_id, Stage.ENDED, wait)
+    # Who waits is told what whoever carries the run out has written down, once all of it has ended.
+    return await _told(service, run_id, closely=not wait)
 
 
 def _seconds(text: str) -> float:
@@ -94,8 +96,8 @@ def _seconds(text: str) -> float:
     return found
 
 
-async def _told(service: Service, run_id: str) -> Response:
-    view: RunView = await run_in_threadpool(service.target.look, run_id)
+async def _told(service: Service, run_id: str, *, closely: bool) -> Response:
+    view: RunView = await run_in_threadpool(lambda: service.target.look(run_id, closely=closely))
     return Response(encode(view), media_type=JSON)
 
 

@@ -229,7 +229,7 @@ class ServerTarget:
         path = f"/runs/{_safe(run.id)}"
         while not run.status.ended and not self._stopped.is_set():
             run = self._http.ask(Sent("GET", path, query={"wait": _GLANCE}), RunView)
-        return run if run.status.ended and run.log_tail else self._http.ask(Sent("GET", path), RunView)
+        return run
 
 
 def _owner(owner: Owner) -> dict[str, str]:
