@@ -83,8 +83,9 @@ class Listening:
             )
 
     def check_token(self, engine: Engine | None) -> None:
-        """Raises UsageError where others could come in and nobody has a token; None where there is no state yet."""
-        if self.is_public and (engine is None or not engine.tokens.any_valid()):
+        """Raises UsageError where others could come in and nobody could say who they are; None: no state yet."""
+        known = engine is not None and (engine.tokens.any_valid() or engine.users.any())
+        if self.is_public and not known:
             raise UsageError(
                 f"The server does not listen on {self.host} without a token.",
                 detail="Whoever reaches that address could do anything here, and no valid token was made yet.",

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING
 
 import click
 
+from specrunner.cli.controlling import Following, controller_of, followed, following_options, webhook
 from specrunner.cli.listening import Listening
-from specrunner.cli.planning import clock
 from specrunner.cli.terminal import say
+from specrunner.cli.watching import telling
 from specrunner.cli.wiring import STATE_FOLDER, directory_option, interruptible, open_engine
 from specrunner.core.errors import UsageError
 from specrunner.report.lines import Line, counted
 
 if TYPE_CHECKING:
     from specrunner.engine.engine import Engine
+    from specrunner.engine.host import Host
 
 TAKEN_OVER = 1
 
@@ -34,6 +36,7 @@ TAKEN_OVER = 1
 @click.option(
     "--max-runs", type=click.IntRange(1), help="How many runs are under way at once; default: twice the processors."
 )
+@following_options
 def serve(
     root: Path,
     address: str,
@@ -42,26 +45,37 @@ def serve(
     tls_key: Path | None,
     opened: bool,
     max_runs: int | None,
+    following: Following,
 ) -> int:
     """Host what was applied here: schedules fire, services are kept alive, runs and people get their API.
+
+    With --repo it also follows a branch: what is merged there is applied here, and what somebody else changes on the
+    target is put right.
 
     On this machine alone the API asks for no token until one was made. On any other address it always does, and
     there has to be one. Ends at Ctrl-C or SIGTERM. Runs go on then, and the next host takes them up.
     """
+    from specrunner.engine.clock import SystemClock
     from specrunner.reconcile.lease import this_process
 
-    check_folder(root)
     listening = Listening(address, port, tls_cert, tls_key, opened)
     listening.check()
     if not (root / STATE_FOLDER / "state.db").exists():
         listening.check_token(None)  # rather than making a state folder for nothing
+    controller = controller_of(following.repo, following, root / STATE_FOLDER) if following.repo else None
+    if controller is None:
+        check_folder(root)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    with open_engine(root / STATE_FOLDER, listening.loopback_port, listening.serving) as engine:
+    for name in ("uvicorn", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # what they say of their start and end, we say ourselves
+    besides = webhook(following, controller)
+    with open_engine(root / STATE_FOLDER, listening.loopback_port, besides, listening.serving) as engine:
         listening.check_token(engine)
         host = engine.host(max_runs or 2 * (os.cpu_count() or 1))
-        with interruptible(host.leave):
+        specs = controller.specs if controller else lambda: root
+        with interruptible(host.leave), telling(engine, specs), followed(controller):
             kept = host.serve(
-                this_process(clock(), os.environ), lambda: say(_serving(engine, root, host.max_runs, listening))
+                this_process(SystemClock(), os.environ), lambda: say(_serving(engine, host, root, listening))
             )
         going = len([run for run in engine.history.active() if run.started_at is not None])
     if not kept:
@@ -76,17 +90,16 @@ def check_folder(root: Path) -> None:
     if not (root / STATE_FOLDER / "state.db").exists() and not (root / "specrunner.yaml").exists():
         raise UsageError(
             f"{root} is no spec repository, and nothing was applied there.",
-            remedy="Run it beside specrunner.yaml, or name the spec repository with -C DIR.",
+            remedy="Run it beside specrunner.yaml, name that folder with -C DIR, or follow a branch with --repo URL.",
         )
 
 
-def _serving(engine: Engine, root: Path, max_runs: int, listening: Listening) -> list[Line]:
+def _serving(engine: Engine, host: Host, root: Path, listening: Listening) -> list[Line]:
     """What is hosted, and where."""
-    specs = [task.spec for task in engine.tasks.all()]
-    schedules = counted(sum(spec.get("schedule") is not None for spec in specs), "schedule")
-    services = counted(sum(spec.get("service") is not None for spec in specs), "service")
+    kept, most = host.kept, counted(host.max_runs, "run")
+    words = f"{counted(kept.schedules, 'schedule')}, {counted(kept.services, 'service')}, at most {most} at once."
     return [
-        Line(f"Serving {root}: {schedules}, {services}, at most {counted(max_runs, 'run')} at once.", "bold"),
+        Line(f"Serving {root}: {words}", "bold"),
         Line(f"API for runs: {engine.run_api().address()}"),
         *([Line(f"API: {listening.public.address}")] if listening.public else []),
         Line("Ctrl-C ends this; runs go on.", "dim"),

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from specrunner import __version__
 from specrunner.cli.offline import offline_option
 from specrunner.cli.terminal import say, say_json
-from specrunner.cli.wiring import directory_option, environment_option, json_option, read_specs
+from specrunner.cli.wiring import directory_option, environment_option, json_option
 from specrunner.core.errors import Diagnostic, Severity, SpecrunnerError, UsageError
-from specrunner.core.keys import Kind
-from specrunner.core.resources import Desired
 from specrunner.core.values import Json
 from specrunner.report.diagnostics import diagnostic_json, diagnostic_lines, summary_line
 from specrunner.report.lines import Line, counted
+
+if TYPE_CHECKING:
+    from specrunner.spec.desired import Checked
 
 FORMATS = ("text", "json", "github", "sarif")
 
@@ -39,29 +41,32 @@ def validate(root: Path, environment: str | None, offline: bool, form: str | Non
         raise UsageError(
             f"--json and --format {form} exclude each other.", "--json is short for --format json.", "Leave one out."
         )
-    found, desired, status = _checked(root, environment, offline)
+    found, checked, status = _checked(root, environment, offline)
     skipped = _skipped(root) if verbose else ()
     match "json" if as_json else form:
         case "json":
-            say_json(_report(found, desired, skipped))
+            say_json(_report(found, checked, skipped))
         case "sarif":
             say_json(_scan(found, root))
         case "github":
-            _annotate(found, root)
-            _conclude(desired, skipped)
+            annotate(found, root)
+            _conclude(checked, skipped)
         case _:
             _tell(found)
-            _conclude(desired, skipped)
+            _conclude(checked, skipped)
     return status
 
 
-def _checked(root: Path, environment: str | None, offline: bool) -> tuple[tuple[Diagnostic, ...], Desired | None, int]:
+def _checked(root: Path, environment: str | None, offline: bool) -> tuple[tuple[Diagnostic, ...], Checked | None, int]:
     """What is wrong, what is declared if nothing is, and the exit status."""
+    from specrunner.engine.clock import SystemClock
+    from specrunner.spec.desired import check
+
     try:
-        desired = read_specs(root, environment, offline)
+        checked = check(root, environment, offline, SystemClock().now())
     except SpecrunnerError as problem:
         return problem.diagnostics, None, problem.exit_code
-    return desired.warnings, desired, 0
+    return checked.warnings, checked, 0
 
 
 def _skipped(root: Path) -> Sequence[str]:
@@ -79,39 +84,40 @@ def _tell(found: Sequence[Diagnostic]) -> None:
         say([summary_line(found)], stderr=True)
 
 
-def _conclude(desired: Desired | None, skipped: Sequence[str]) -> None:
+def _conclude(checked: Checked | None, skipped: Sequence[str]) -> None:
     say(Line(f"Skipped {name}: nothing in it is specrunner's.", "dim") for name in skipped)
-    if desired is not None:
-        say([_verdict(desired)])
+    if checked is not None:
+        say([_verdict(checked)])
 
 
-def _report(found: Sequence[Diagnostic], desired: Desired | None, skipped: Sequence[str]) -> dict[str, Json]:
+def _report(found: Sequence[Diagnostic], checked: Checked | None, skipped: Sequence[str]) -> dict[str, Json]:
     report: dict[str, Json] = {
         "problems": [diagnostic_json(one) for one in found if one.severity is Severity.ERROR],
         "warnings": [diagnostic_json(one) for one in found if one.severity is Severity.WARNING],
     }
     if skipped:
         report["skipped"] = list(skipped)
-    if desired is not None:
-        report |= {"project": desired.owner.project, "environment": desired.owner.environment}
-        report["resources"] = {str(kind): count for kind, count in _counts(desired).items()}
+    if checked is not None:
+        report |= {"project": checked.owner.project, "environment": checked.owner.environment}
+        report["resources"] = {str(kind): count for kind, count in checked.counts.items()}
     return report
 
 
-def _annotate(found: Sequence[Diagnostic], root: Path) -> None:
+def annotate(found: Sequence[Diagnostic], root: Path) -> None:
+    """Print problems as GitHub's annotations."""
     from specrunner.report.github import github_lines
 
-    for line in github_lines(found, _prefix(root)):
+    for line in github_lines(found, prefix_of(root)):
         click.echo(line)
 
 
 def _scan(found: Sequence[Diagnostic], root: Path) -> dict[str, Json]:
     from specrunner.report.sarif import sarif
 
-    return sarif(found, __version__, _prefix(root))
+    return sarif(found, __version__, prefix_of(root))
 
 
-def _prefix(root: Path) -> str:
+def prefix_of(root: Path) -> str:
     """Where the specs are in their git repository: what GitHub shows names files from its top."""
     from specrunner.spec.globs import repository_top
 
@@ -119,11 +125,7 @@ def _prefix(root: Path) -> str:
     return "" if inside == "." else f"{inside}/"
 
 
-def _counts(desired: Desired) -> dict[Kind, int]:
-    return {kind: sum(key.kind is kind for key in desired.resources) for kind in Kind}
-
-
-def _verdict(desired: Desired) -> Line:
-    words = ", ".join(counted(count, kind.lower()) for kind, count in _counts(desired).items() if count)
-    owner = f"{desired.owner.project} ({desired.owner.environment})"
+def _verdict(checked: Checked) -> Line:
+    words = ", ".join(counted(count, kind.lower()) for kind, count in checked.counts.items() if count)
+    owner = f"{checked.owner.project} ({checked.owner.environment})"
     return Line(f"Valid: project {owner} declares {words or 'nothing yet'}.", "create")

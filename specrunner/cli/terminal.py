@@ -49,9 +49,34 @@ def _to_nowhere(stream: TextIO) -> None:
 
 def say(lines: Iterable[Line], *, stderr: bool = False, on: Console | None = None) -> None:
     """Print lines, on a console that is open already where one is given."""
+    told = list(lines)
+    if on is None and _is_plain(told, stderr=stderr):
+        _say_plainly(told, stderr=stderr)
+        return
     stream = on or console(stderr=stderr)
-    for line in lines:
+    for line in told:
         stream.print(line.text, style=_STYLES.get(line.style, line.style) or None)
+
+
+# What makes rich colour what is no terminal.
+_FORCING = ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
+
+
+def _is_plain(lines: Sequence[Line], *, stderr: bool) -> bool:
+    """Whether a console would print just these texts: it takes as long to load as hundreds of files do to be read."""
+    stream = sys.stderr if stderr else sys.stdout
+    forced = any(os.environ.get(name) for name in _FORCING)
+    known = (stream.encoding or "").casefold().replace("-", "") == "utf8"
+    return known and not forced and not stream.isatty() and all(line.text.isprintable() for line in lines)
+
+
+def _say_plainly(lines: Sequence[Line], *, stderr: bool) -> None:
+    stream = sys.stderr if stderr else sys.stdout
+    try:
+        stream.write("".join(f"{line.text}\n" for line in lines))
+        stream.flush()
+    except BrokenPipeError:
+        _to_nowhere(stream)
 
 
 def say_json(value: Json) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +18,8 @@ from specrunner.core.resources import Desired, Presence
 from specrunner.core.values import Json
 
 if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+
     from specrunner.engine.engine import Engine
     from specrunner.engine.ports import RunApi
     from specrunner.server.host import Serving
@@ -182,14 +184,20 @@ _LOCAL = "local"
 TARGETS: dict[str, Callable[[Opening], Target]] = {_LOCAL: _local, "server": _server}
 
 
-def open_engine(folder: Path, port: int | None = None, serving: Callable[[Engine], Serving] | None = None) -> Engine:
+def open_engine(
+    folder: Path,
+    port: int | None = None,
+    besides: Sequence[BaseRoute] = (),
+    serving: Callable[[Engine], Serving] | None = None,
+) -> Engine:
     """The embedded engine on a state folder; whoever opens it closes it.
 
-    `port` is that of its API for runs; `serving` says what is offered beyond that.
+    `port` is that of its API for runs, `besides` are routes that this answers too, `serving` what it offers to others
+    than runs.
     """
     from specrunner.engine.engine import Engine, default_cache
 
-    return Engine(folder, default_cache(), run_api=lambda engine: _run_api(engine, port, serving))
+    return Engine(folder, default_cache(), run_api=lambda engine: _run_api(engine, port, besides, serving))
 
 
 def state_of(root: Path) -> Path:
@@ -233,11 +241,13 @@ def terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _run_api(engine: Engine, port: int | None, serving: Callable[[Engine], Serving] | None) -> RunApi:
+def _run_api(
+    engine: Engine, port: int | None, besides: Sequence[BaseRoute], serving: Callable[[Engine], Serving] | None
+) -> RunApi:
     """The API for runs; loading the server waits until a run needs it."""
     from specrunner.server.host import LoopbackApi
 
-    return LoopbackApi(engine, port, serving(engine) if serving else None)
+    return LoopbackApi(engine, port, besides, serving(engine) if serving else None)
 
 
 def find_key(target: Target, kind: Kind, asked: str) -> Key:

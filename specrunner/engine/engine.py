@@ -31,18 +31,23 @@ from specrunner.engine.ownership import Ownerships
 from specrunner.engine.packaging.environments import UvEnvironments
 from specrunner.engine.packaging.orchestrations import Orchestrations
 from specrunner.engine.ports import EnvironmentBuilder, Executor, RunApi
+from specrunner.engine.records import Run
 from specrunner.engine.rekeying import Reached, Rotated, nowhere, open_vault, rotate
+from specrunner.engine.remarks import Remarks
 from specrunner.engine.renaming import rename
 from specrunner.engine.serving.deployments import SPEC, USER, Deployments, run_holder
 from specrunner.engine.serving.pipelines import Pipelines
 from specrunner.engine.serving.planes import Planes
 from specrunner.engine.store.database import Database
+from specrunner.engine.tags import Tags
 from specrunner.engine.tasks.executors.local import LocalExecutor
 from specrunner.engine.tasks.history import History
+from specrunner.engine.tasks.retention import Retention
 from specrunner.engine.tasks.runs import Colleagues, Runs
 from specrunner.engine.tasks.services import Services
 from specrunner.engine.tasks.tasks import Tasks
 from specrunner.engine.tokens import Tokens
+from specrunner.engine.users import Users
 from specrunner.engine.workspaces import Workspaces
 
 if TYPE_CHECKING:
@@ -85,6 +90,9 @@ class Engine:
         self.facts = Facts(context)
         self.leases = Leases(context)
         self.ownership = Ownerships(context)
+        self.users = Users(context)
+        self.tags = Tags(context)
+        self.remarks = Remarks(context)
         self.tokens = Tokens(context)
         self.audit = Audit(context)
         self.answers = Answers(context)
@@ -99,7 +107,8 @@ class Engine:
         self.history = History(context)
         colleagues = Colleagues(self.tasks, self.history, self.orchestrations, self.connections, self.deployments)
         self.runs = Runs(context, colleagues, executor or LocalExecutor(), self.run_api)
-        self.runs.ended = lambda _run_id: self.planes.sweep()
+        self.runs.ended = self._run_ended
+        self._ended: set[str] = set()  # tasks of which this process has seen a run end
         self.services = Services(self.history)
         self.hosting = Hosting(folder, self.leases, clock)
         self.runs.hosted_elsewhere = lambda: self.hosting.living() is not None
@@ -126,6 +135,15 @@ class Engine:
     def snapshot(self) -> AbstractContextManager[None]:
         """Whatever this thread reads meanwhile is of one and the same state; it writes nothing."""
         return self._context.database.snapshot()
+
+    def sweep(self) -> None:
+        """Remove what is no longer kept of the tasks whose runs ended here; a living host does so by itself."""
+        while self._ended and self.hosting.living() is None:
+            Retention(self._context).sweep(self._ended.pop())
+
+    def _run_ended(self, run: Run) -> None:
+        self._ended.add(run.task_id)
+        self.planes.sweep()
 
     def rename(self, old: Key, new: Key) -> None:
         """Give an object another key; its contents, its runs and what names it follow. Raises as `renaming` says."""
@@ -161,6 +179,10 @@ class Engine:
     def generation(self) -> int:
         """A number that changes once anybody has written to the store: what was read before may then be old."""
         return self._context.database.generation()
+
+    def key_for(self, purpose: str) -> bytes:
+        """A secret key for one purpose, derived from this state folder's; rotating that ends what it signed."""
+        return self._context.vault.key_for(purpose)
 
     def fingerprint(self, secret: Secret) -> str:
         """The keyed fingerprint of a secret."""

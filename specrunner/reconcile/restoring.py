@@ -88,7 +88,7 @@ def _moved(plan: Plan) -> Callable[[Key], Key]:
     def moved(key: Key) -> Key:
         if key in new_keys or key.workspace not in workspaces:
             return new_keys.get(key, key)
-        inside = replace(key, workspace=workspaces[key.workspace])
+        inside = key.inside(workspaces[key.workspace])
         return new_keys.get(inside, inside)
 
     return moved

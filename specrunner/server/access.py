@@ -9,25 +9,19 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 
 from specrunner.core.access import Identity, Scope
-from specrunner.core.errors import SpecrunnerError
 from specrunner.engine.engine import Engine
 from specrunner.engine.tokens import PREFIX
-from specrunner.server.auth import NotAuthorised, living_caller, signed_run
+from specrunner.server.auth import Forbidden, NotAuthorised, living_caller, signed_run
 from specrunner.server.guesses import Guesses, TooManyFailures
 
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "via")
 ANYBODY = Identity("anybody on this machine")
-
-
-class Forbidden(SpecrunnerError):
-    """The caller is known, and may not do this."""
-
-    http_status = 403
 
 
 @dataclass(slots=True)
@@ -42,15 +36,16 @@ class Access:
         """The caller. Raises NotAuthorised, TooManyFailures."""
         header = request.headers.get("authorization", "")
         address = address_of(request)
-        if not header and self.is_open():
-            _check_own(request)
+        if not header and self.is_open() and not self.engine.users.any():
+            check_own(request)
             return ANYBODY
-        self.guesses.check(address, header)
         try:
             identity = self._of_header(header)
         except NotAuthorised:
             if header:
-                self._refused(address)
+                # Only now: a right token, which nobody can guess, is let in whatever else came from there.
+                self.guesses.check(address, header)
+                self.refused(address)
             raise
         if self.guesses.succeeded(address, header):
             self.engine.audit.add(identity.who, "login", address=address)
@@ -72,7 +67,11 @@ class Access:
         names = frozenset(found.name for found in caller.workspaces)
         return Identity(f"run {caller.run_id}", frozenset({Scope.READ}), names, caller.run_id)
 
-    def _refused(self, address: str) -> None:
+    def now(self) -> datetime:
+        """The present instant, as the engine's clock has it."""
+        return self.engine.now()
+
+    def refused(self, address: str) -> None:
         """Count a failure; the one that closes the door stands in the audit log, and those that it keeps out do not."""
         self.guesses.failed(address)
         self.engine.audit.add("nobody", "login", address=address, outcome="refused")
@@ -104,7 +103,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _check_own(request: HTTPConnection) -> None:
+def check_own(request: HTTPConnection) -> None:
     """Raises Forbidden for what a page of another origin, or a name that leads here, may have sent."""
     host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
     origin = request.headers.get("origin")
@@ -118,4 +117,4 @@ def _check_own(request: HTTPConnection) -> None:
         )
 
 
-__all__ = ["ANYBODY", "Access", "Forbidden", "TooManyFailures", "address_of", "is_loopback", "require"]
+__all__ = ["ANYBODY", "Access", "Forbidden", "TooManyFailures", "address_of", "check_own", "is_loopback", "require"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from starlette.applications import Starlette
@@ -15,12 +15,28 @@ from starlette.routing import BaseRoute, Route
 
 from specrunner.engine.engine import Engine
 from specrunner.engine.records import Run
-from specrunner.server import inference
+from specrunner.server import inference, open_inference
 from specrunner.server.access import Access
 from specrunner.server.api import face
 from specrunner.server.api.table import JSON, PREFIX, Service
 from specrunner.server.api.watching import Counting, Counts
-from specrunner.server.mlops import connections, logs, models, pipelines, workspaces
+from specrunner.server.background import Background
+from specrunner.server.door import Door
+from specrunner.server.mlops import (
+    catalogue,
+    configuration,
+    connections,
+    graphql,
+    login,
+    logs,
+    models,
+    orchestrations,
+    pipelines,
+    runs,
+    tasks,
+    users,
+    workspaces,
+)
 from specrunner.server.news import News
 from specrunner.targets.local.target import LocalTarget
 from specrunner.targets.wire.codec import encode
@@ -28,19 +44,42 @@ from specrunner.targets.wire.faults import Fault
 
 _logger = logging.getLogger(__name__)
 
+# The platform's own face.
+_MLOPS = (
+    configuration,
+    login,
+    users,
+    workspaces,
+    connections,
+    models,
+    catalogue,
+    pipelines,
+    inference,
+    logs,
+    orchestrations,
+    tasks,
+    runs,
+    graphql,
+)
 
-def build_app(engine: Engine, own: Own | None = None) -> Starlette:
-    """The ASGI application of an engine; with `own`, also specrunner's own API, which is for whoever hosts it."""
+
+def build_app(
+    engine: Engine,
+    own: Own | None = None,
+    besides: Sequence[BaseRoute] = (),
+    background: Background | None = None,
+) -> Starlette:
+    """The ASGI application of an engine; with `own`, also specrunner's own API, which is for whoever hosts it.
+
+    `besides` are routes that need something else.
+    """
     counts = Counts()
     access = own.access if own else Access(engine)
     routes: list[BaseRoute] = [
         *(_own_routes(engine, own) if own else [Route("/healthz", _health)]),
-        *workspaces.ROUTES,
-        *connections.ROUTES,
-        *models.ROUTES,
-        *pipelines.ROUTES,
-        *inference.ROUTES,
-        *logs.ROUTES,
+        *(route for part in _MLOPS for route in part.ROUTES),
+        *open_inference.ROUTES,
+        *besides,
     ]
     app = Starlette(
         routes=routes,
@@ -50,7 +89,11 @@ def build_app(engine: Engine, own: Own | None = None) -> Starlette:
     app.state.engine = engine
     app.state.access = access
     app.state.counts = counts
-    app.state.usable_deployments = inference.usable_deployments(engine)
+    app.state.door = Door(access)
+    app.state.background = background or Background(engine)
+    app.state.devices = login.Devices()
+    app.state.usable_deployments = inference.usable_deployments(engine, app.state.door)
+    app.state.named_deployments = open_inference.named_deployments(engine, app.state.door)
     return app
 
 

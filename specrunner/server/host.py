@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import errno
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from specrunner.core.errors import SpecrunnerError
@@ -18,6 +19,7 @@ from specrunner.engine.engine import Engine
 from specrunner.engine.records import Run
 from specrunner.server.access import Access
 from specrunner.server.app import Own, build_app
+from specrunner.server.background import Background
 from specrunner.server.listening import LOOPBACK, Listener, Tls, unusable
 from specrunner.server.news import News
 
@@ -53,15 +55,20 @@ class Serving:
 
 @dataclass(slots=True)
 class LoopbackApi:
-    """Adapter of the port `RunApi`: starts at the first call of `address`, on `port` if that is said."""
+    """Adapter of the port `RunApi`: starts at the first call of `address`, on `port` if that is said.
+
+    `besides` are routes that it answers too.
+    """
 
     engine: Engine
     port: int | None = None
+    besides: Sequence[BaseRoute] = ()
     serving: Serving | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _listeners: list[Listener] = field(default_factory=list)
     _news: list[News] = field(default_factory=list)
     accesses: list[Access] = field(default_factory=list, init=False)
+    _background: Background | None = None
 
     def address(self) -> str:
         """The base URL; listening when this returns. Raises SpecrunnerError if no port can be had."""
@@ -77,6 +84,9 @@ class LoopbackApi:
                 news.leave()
             while self._listeners:
                 self._listeners.pop().close()
+            if self._background is not None:
+                self._background.close()
+                self._background = None
 
     def _start(self) -> None:
         loopback = self._bind()
@@ -89,6 +99,9 @@ class LoopbackApi:
         except SpecrunnerError:
             loopback.close()
             raise
+        self._background = Background(self.engine)
+        if self.serving is not None:
+            self._background.resume()
         self._answer(loopback, self.serving.is_open if self.serving else None)
         for listener in others:
             self._answer(listener, None, public.tls if public else None)
@@ -100,12 +113,12 @@ class LoopbackApi:
     def _app(self, is_open: Callable[[], bool] | None) -> ASGIApp:
         """An application for one listener: who waits does so in its event loop."""
         if self.serving is None:
-            return build_app(self.engine)
+            return build_app(self.engine, None, self.besides, self._background)
         news = News(self.engine)
         access = Access(self.engine, is_open) if is_open else Access(self.engine)
         self._news.append(news)
         self.accesses.append(access)
-        return build_app(self.engine, Own(access, news, self.serving.carry))
+        return build_app(self.engine, Own(access, news, self.serving.carry), self.besides, self._background)
 
     def _bind(self) -> Listener:
         if self.port is not None:

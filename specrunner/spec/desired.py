@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import gc
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from specrunner.core.errors import Diagnostic, InvalidSpecs, Place
 from specrunner.core.keys import Key, Kind
+from specrunner.core.notifications import Notification
 from specrunner.core.resources import Desired, Owner, Resource, references_of
+from specrunner.core.uncollected import uncollected
 from specrunner.spec.advice import ended_schedules, unused_patches
 from specrunner.spec.cache import open_cache
 from specrunner.spec.documents import Reading, read_patches, read_tree
@@ -44,22 +45,53 @@ def load(
     for the next time; the result is the same. Raises InvalidSpecs with every problem of every file, and the warnings
     beside them.
     """
-    with _paused_collector():
-        cache, problems = open_cache(root) if cached else (None, [])
-        reading = read_tree(root, cache)
-        project, found = read_project(reading.documents, environment, os.environ)
-        patches = read_patches(root, project.environment, cache)
-        if cache:
-            cache.save()
-        problems += [*found, *reading.problems, *patches.problems]
-        drafts, found, judged = _drafts(root, reading, patches, project, offline)
-        problems += found
-        complete = reading.complete and patches.complete and judged
-        problems += _together(drafts, project, complete)
-        warnings = _warnings(root, drafts, project, now)
-        if problems:
-            raise InvalidSpecs([*problems, *warnings])
-        return replace(_desired(drafts, project), warnings=warnings)
+    with uncollected():
+        specs = _read(root, environment, offline, now, cached)
+        return replace(_desired(specs.drafts, specs.project), warnings=specs.warnings)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What there is to say of specs that are valid: whose they are, and how many objects of each kind they declare."""
+
+    owner: Owner
+    counts: Mapping[Kind, int]
+    warnings: tuple[Diagnostic, ...]
+
+
+def check(root: Path, environment: str | None = None, offline: bool = False, now: datetime | None = None) -> Checked:
+    """All that `load` checks, by the same words and with what was remembered, and no more than that."""
+    with uncollected():
+        specs = _read(root, environment, offline, now, cached=True)
+        counts = Counter(draft.key.kind for draft in specs.drafts if draft.key)
+        return Checked(_owner(specs.project), {kind: counts[kind] for kind in Kind}, specs.warnings)
+
+
+class _Specs(NamedTuple):
+    """Specs that are valid."""
+
+    drafts: Sequence[Draft]
+    project: Project
+    warnings: tuple[Diagnostic, ...]
+
+
+def _read(root: Path, environment: str | None, offline: bool, now: datetime | None, cached: bool) -> _Specs:
+    """Read and judge everything. Raises InvalidSpecs."""
+    cache, problems = open_cache(root) if cached else (None, [])
+    reading = read_tree(root, cache)
+    project, found = read_project(reading.documents, environment, os.environ)
+    patches = read_patches(root, project.environment, cache)
+    if cache:
+        cache.save()
+    problems += [*found, *reading.problems, *patches.problems]
+    drafts, found, judged = _drafts(root, reading, patches, project, offline)
+    problems += found
+    complete = reading.complete and patches.complete and judged
+    problems += _together(drafts, project, complete)
+    warnings = _warnings(root, drafts, project, now)
+    if problems:
+        raise InvalidSpecs([*problems, *warnings])
+    return _Specs(drafts, project, warnings)
 
 
 def owner_of(root: Path, environment: str | None = None) -> Owner:
@@ -67,9 +99,26 @@ def owner_of(root: Path, environment: str | None = None) -> Owner:
 
     Raises InvalidSpecs where the project itself can't be read, or has no such environment.
     """
+    return _owner(_project_of(root, environment))
+
+
+def notifications_of(root: Path, owner: Owner) -> tuple[Notification, ...]:
+    """Whom the project at `root` wants told; nobody where it is another project than the owner's.
+
+    Raises as `owner_of`.
+    """
+    project = _project_of(root, owner.environment)
+    return project.notifications if project.name == owner.project else ()
+
+
+def _project_of(root: Path, environment: str | None) -> Project:
     project, problems = read_project(read_tree(root).documents, environment, os.environ)
     if not project.name or problems:
         raise InvalidSpecs(problems)
+    return project
+
+
+def _owner(project: Project) -> Owner:
     return Owner(project.name, project.environment)
 
 
@@ -80,18 +129,6 @@ def _warnings(root: Path, drafts: Sequence[Draft], project: Project, now: dateti
     return tuple(sorted(found, key=lambda warning: warning.sort_key))
 
 
-@contextmanager
-def _paused_collector() -> Iterator[None]:
-    """Nodes and values by the hundred thousand and no garbage: collecting takes five times the reading's time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
 def _drafts(
     root: Path, reading: Reading, patches: Reading, project: Project, offline: bool
 ) -> tuple[list[Draft], list[Diagnostic], bool]:
@@ -99,7 +136,7 @@ def _drafts(
 
     To explain a document takes fifty times as long as to accept it, and nobody reads thousands of explanations.
     """
-    documents = [document for document in reading.documents if document.value.get("kind") != PROJECT]
+    documents = [document for document in reading.documents if document.glance.get("kind") != PROJECT]
     manifests, problems = patched(documents, patches.documents, lambda value: identity_of(value, project))
     drafts: list[Draft] = []
     sources, wrong = Sources(root), 0
@@ -129,11 +166,12 @@ def _desired(drafts: Sequence[Draft], project: Project) -> Desired:
     _attach(by_key)
     _add_shas(by_key)
     return Desired(
-        owner=Owner(project.name, project.environment),
+        owner=_owner(project),
         resources={key: _resource(key, by_key[key], project) for key in sorted(by_key)},
         target=project.target,
         status=project.status,
         safety=project.safety,
+        notifications=project.notifications,
     )
 
 

@@ -7,7 +7,7 @@ A draft needs no other document. It is made for wrong documents too, from the fi
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -17,10 +17,11 @@ from specrunner.core.resources import Payload
 from specrunner.core.values import MASK, Json, JsonObject
 from specrunner.spec.bundle import BadBundle
 from specrunner.spec.environments import Identity, Manifest
-from specrunner.spec.findings import Finding, Trail, nearest
+from specrunner.spec.findings import Finding, Reference, Trail, nearest
 from specrunner.spec.mistakes import Mistake
-from specrunner.spec.normalise import completed, full_schedule, plain_arguments
+from specrunner.spec.normalise import completed, plain_task, settle
 from specrunner.spec.paths import BadPath, Missing, inside
+from specrunner.spec.pipelines import pipeline_findings
 from specrunner.spec.project import Project
 from specrunner.spec.sources import Sources
 from specrunner.spec.validate import sound, validated, with_plain_schedule
@@ -49,6 +50,7 @@ class Draft:
     spec: dict[str, Any] = field(default_factory=dict)
     metadata: dict[str, Any] = field(default_factory=dict)
     mentions: list[Mention] = field(default_factory=list)
+    references: Sequence[Reference] = ()  # of a task's arguments
     findings: list[Finding] = field(default_factory=list)
     payload: Payload | None = None
 
@@ -62,6 +64,8 @@ def identity_of(value: Json, project: Project) -> Identity | None:
     workspace = metadata.get("workspace", project.default_workspace) if kind.in_workspace else ""
     return (kind, str(workspace), str(metadata["name"]))
 
+
+_key = functools.lru_cache(1024)(Key)  # ten thousand tasks name a few workspaces and orchestrations
 
 _KINDS: Final[Mapping[str, Kind]] = {str(kind): kind for kind in Kind}
 
@@ -78,17 +82,30 @@ def draft_of(manifest: Manifest, project: Project, sources: Sources, offline: bo
     """
     draft = Draft(manifest)
     whole = manifest.layers[0].whole if len(manifest.layers) == 1 else None
-    value = _judged(manifest, project, draft.findings) if whole is None else whole
-    kind = _kind_of(value)
+    if whole is None:
+        whole = _completed(draft, project)
+    else:
+        draft.references = manifest.layers[0].references
+    kind = _kind_of(whole)
     if kind is None:
         return draft
-    if whole is None:
-        parts = {"metadata": {}, "spec": {}, **sound(value, draft.findings)} if draft.findings else value
-        whole = completed(parts, kind)
     _fill(draft, kind, whole, project)
     _STEPS[kind](draft, sources)
     _check_files(draft, sources.root, offline)
     return draft
+
+
+def _completed(draft: Draft, project: Project) -> Json:
+    """The document as its schema wants it, completed and in plain form, as far as it is right."""
+    value = _judged(draft.manifest, project, draft.findings)
+    kind = _kind_of(value)
+    if kind is None:
+        return value
+    parts = {"metadata": {}, "spec": {}, **sound(value, draft.findings)} if draft.findings else value
+    whole = {**completed(parts, kind), "kind": kind}
+    if kind is Kind.TASK:
+        draft.references = plain_task(whole["spec"], draft.findings)
+    return whole
 
 
 def _judged(manifest: Manifest, project: Project, findings: list[Finding]) -> Json:
@@ -134,7 +151,7 @@ def _fill(draft: Draft, kind: Kind, whole: Mapping[str, Any], project: Project) 
 
 def _common_mentions(key: Key, draft: Draft) -> Iterator[Mention]:
     if "workspace" in draft.metadata and key.workspace:
-        yield Mention(("metadata", "workspace"), Key(Kind.WORKSPACE, "", key.workspace))
+        yield Mention(("metadata", "workspace"), _key(Kind.WORKSPACE, "", key.workspace))
     for index, text in enumerate(draft.metadata.get("dependsOn", ())):
         found = depended(text, key.workspace)
         trail = ("metadata", "dependsOn", index)
@@ -234,29 +251,18 @@ def _pipeline(draft: Draft, _sources: Sources) -> None:
         named += [((*trail, "split", arm, "model"), found["model"]) for arm, found in enumerate(step.get("split", ()))]
         named += [((*trail, "shadow", other), name) for other, name in enumerate(step.get("shadow", ()))]
         draft.mentions += [Mention(at, Key(Kind.MODEL, draft.key.workspace, name)) for at, name in named]
-        if "split" in step and not any(arm["weight"] for arm in step["split"]):
-            draft.findings.append(
-                Finding(
-                    (*trail, "split"),
-                    "every arm of this split has the weight 0",
-                    "No model would ever answer.",
-                    "Give at least one arm a weight above 0.",
-                    at_key=True,
-                    code=Mistake.NO_WEIGHT,
-                )
-            )
+    draft.findings += pipeline_findings(draft.spec)
 
 
 def _task(draft: Draft, _sources: Sources) -> None:
     if "schedule" in draft.spec:
-        draft.spec["schedule"] = full_schedule(draft.spec["schedule"], draft.findings)
-    if "args" in draft.spec:
-        draft.spec["args"], named = plain_arguments(draft.spec["args"], draft.findings)
-        if draft.key:
-            draft.mentions += [Mention(at, Key.of(kind, name, draft.key.workspace)) for at, kind, name in named]
-    if draft.key and "orchestration" in draft.spec:
-        key = Key(Kind.ORCHESTRATION, draft.key.workspace, draft.spec["orchestration"])
-        draft.mentions.append(Mention(("spec", "orchestration"), key))
+        settle(draft.spec["schedule"], draft.findings)
+    if draft.key:
+        workspace = draft.key.workspace
+        draft.mentions += [Mention(at, Key.of(kind, name, workspace)) for at, kind, name in draft.references]
+        if "orchestration" in draft.spec:
+            key = _key(Kind.ORCHESTRATION, workspace, draft.spec["orchestration"])
+            draft.mentions.append(Mention(("spec", "orchestration"), key))
     draft.mentions += _names(draft, "workspaces", Kind.WORKSPACE)
     draft.findings += _twice_in_env(draft.spec)
 

@@ -16,10 +16,15 @@ Identity = tuple[str, str, str]  # kind, workspace, name
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A document with the patches over it; `value` is the merged one."""
+    """A document with the patches over it; `patched` is the merged value, None where nothing was merged."""
 
-    value: Json
     layers: Layers
+    patched: Json = None
+
+    @property
+    def value(self) -> Json:
+        """The value with the patches merged over it."""
+        return self.layers[0].value if self.patched is None else self.patched
 
 
 def merged(base: Json, patch: Json) -> Json:
@@ -43,10 +48,10 @@ def patched(
     A patch that fits no document, or has no key, is a problem.
     """
     if not patches:
-        return [Manifest(document.value, (document,)) for document in documents], []
+        return [Manifest((document,)) for document in documents], []
     problems: list[Diagnostic] = []
     bases = {identify(_named(document)): index for index, document in reversed(list(enumerate(documents)))}
-    manifests = [Manifest(document.value, (document,)) for document in documents]
+    manifests = [Manifest((document,)) for document in documents]
     for patch in patches:
         identity = identify(_named(patch))
         index = bases.get(identity) if identity else None
@@ -54,22 +59,23 @@ def patched(
             problems.append(diagnose([patch], _no_base(identity, [known for known in bases if known])))
             continue
         base = manifests[index]
-        manifests[index] = Manifest(merged(base.value, patch.value), (*base.layers, patch))
+        manifests[index] = Manifest((*base.layers, patch), merged(base.value, patch.value))
     return manifests, problems
 
 
 def _named(document: Document) -> Json:
     """The document with the names of its key as written: `012` and `12` are two names, and one number."""
-    metadata = document.value.get("metadata")
+    value = document.glance
+    metadata = value.get("metadata")
     numbers = (
         [name for name in ("name", "workspace") if isinstance(metadata.get(name), bool | int | float)]
         if isinstance(metadata, dict)
         else []
     )
     if not numbers:
-        return document.value
+        return value
     names = {name: written([document], ("metadata", name)) for name in numbers}
-    return {**document.value, "metadata": {**metadata, **names}}
+    return {**value, "metadata": {**metadata, **names}}
 
 
 def _no_base(identity: Identity | None, known: list[Identity]) -> Finding:

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from specrunner.core.errors import Place, Severity
+from specrunner.core.keys import Kind
 from specrunner.spec.mistakes import Mistake
 
 Trail = tuple[str | int, ...]
+Reference = tuple[Trail, Kind, str]  # where another object is named, its kind and its name
 
 
 @dataclass(frozen=True, slots=True)

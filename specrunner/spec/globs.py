@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pathspec import GitIgnoreSpec
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
 
 
 class Selection:
@@ -13,14 +15,20 @@ class Selection:
 
     def __init__(self, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> None:
         included, excluded = list(include), list(exclude)
-        self._include = GitIgnoreSpec.from_lines(included) if included else None
-        self._exclude = GitIgnoreSpec.from_lines(excluded) if excluded else None
+        self._include = _spec(included) if included else None
+        self._exclude = _spec(excluded) if excluded else None
 
     def __contains__(self, path: str) -> bool:
         """Whether the file at this relative path, with forward slashes, counts."""
         if self._exclude and self._exclude.match_file(path):
             return False
         return self._include is None or self._include.match_file(path)
+
+
+def _spec(lines: Iterable[str]) -> GitIgnoreSpec:
+    from pathspec import GitIgnoreSpec  # loaded where there are patterns: it takes as long as reading hundreds of files
+
+    return GitIgnoreSpec.from_lines(lines)
 
 
 class Ignored:
@@ -50,7 +58,7 @@ class Ignored:
         if folder not in self._specs:
             file = folder / ".gitignore"
             text = file.read_text("utf-8", errors="replace") if file.is_file() else ""
-            self._specs[folder] = GitIgnoreSpec.from_lines(text.splitlines()) if text else None
+            self._specs[folder] = _spec(text.splitlines()) if text else None
         return self._specs[folder]
 
 

@@ -12,14 +12,15 @@ from typing import Any, Final
 
 from specrunner.core.keys import Kind
 from specrunner.core.values import Json, JsonObject, parse_duration, parse_iso, parse_size
-from specrunner.spec.findings import Finding, Trail, nearest
+from specrunner.spec.findings import Finding, Reference, Trail, nearest
 from specrunner.spec.mistakes import Mistake
 from specrunner.spec.schedules import BadSchedule, check_timezone, plain_cron, plain_instant
 from specrunner.spec.schema import property_schema, schema_of
 
 _REFERENCE: Final = re.compile(r"([A-Z]\w*)/(.+)", re.DOTALL)
 
-Reference = tuple[Trail, Kind, str]
+_SCHEDULE: Final[Trail] = ("spec", "schedule")
+
 _Filler = Callable[[Json], Json]
 
 
@@ -89,22 +90,39 @@ _NUMBERS: Final[Mapping[str, _Filler]] = {
 }
 
 
+def plain_task(spec: dict[str, Any], found: list[Finding]) -> list[Reference]:
+    """Bring a completed task's spec into plain form, but for `settle`; what is wrong with it is added to `found`.
+
+    Gives what its arguments refer to.
+    """
+    if "schedule" in spec:
+        spec["schedule"] = full_schedule(spec["schedule"], found)
+    if "args" not in spec:
+        return []
+    spec["args"], references = plain_arguments(spec["args"], found)
+    return references
+
+
 def full_schedule(schedule: Json, found: list[Finding]) -> dict[str, Any]:
-    """A schedule in full and plain form, completed; what is wrong with it is added to `found`."""
-    trail: Trail = ("spec", "schedule")
+    """A schedule in full, with a plain expression, completed; what is wrong with it is added to `found`."""
     short = not isinstance(schedule, dict)
     full: dict[str, Any] = _schedule_filler()({"cron": schedule} if short else schedule)
     try:
         full["cron"] = plain_cron(full["cron"])
     except BadSchedule as error:
-        found.append(_bad(trail if short else (*trail, "cron"), error))
+        found.append(_bad(_SCHEDULE if short else (*_SCHEDULE, "cron"), error))
+    return full
+
+
+def settle(full: dict[str, Any], found: list[Finding]) -> None:
+    """The times of a full schedule as instants, by the zones that this machine knows; what is wrong is added."""
     try:
         check_timezone(full["timezone"])
     except BadSchedule as error:
-        found.append(_bad((*trail, "timezone"), error))
-        return full
-    _bound(full, trail, found)
-    return full
+        found.append(_bad((*_SCHEDULE, "timezone"), error))
+        return
+    if "from" in full or "until" in full:
+        _bound(full, _SCHEDULE, found)
 
 
 def _bound(full: dict[str, Any], trail: Trail, found: list[Finding]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,36 +16,65 @@ import yaml
 
 from specrunner.core.errors import Diagnostic, Place
 from specrunner.core.values import Json
-from specrunner.spec.findings import Finding, Trail
-from specrunner.spec.loader import TooMuch, lines_of, nodes
+from specrunner.spec.findings import Finding, Reference, Trail
+from specrunner.spec.loader import TooMuch, lines_of, nodes, parse
 
 
-@dataclass(frozen=True, slots=True)
 class SourceFile:
-    """One file that was read; `path` is relative to the root, with forward slashes."""
+    """One file of specs; `path` is relative to the root, with forward slashes.
 
-    path: str
-    text: str
+    `text` is what stands in it, or gives that when it is wanted first: of a file that is remembered, mostly never.
+    """
+
+    __slots__ = ("_text", "path")
+
+    def __init__(self, path: str, text: str | Callable[[], str]) -> None:
+        self.path = path
+        self._text = text
+
+    @property
+    def text(self) -> str:
+        """The text of the file. Raises SpecrunnerError where it is no longer the one that was read."""
+        if not isinstance(self._text, str):
+            self._text = self._text()
+        return self._text
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
     """One YAML document as written: the `index`-th of its file, starting at `line`.
 
-    `whole` is the value as its schema wants it, completed, to be changed by whoever reads it: None where that depends
-    on more than the file, or is not known.
+    `read` is its value, None where it was not needed so far. `whole` is the value as its schema wants it, completed
+    and in plain form, to be changed by whoever takes it, with `references`, what its arguments refer to: None where
+    that depends on more than the file, or is not known.
     """
 
     file: SourceFile
     index: int
     line: int
-    value: Json
+    read: Json
     whole: Json = None
+    references: tuple[Reference, ...] = ()
+
+    @property
+    def value(self) -> Json:
+        """The value as written."""
+        return _values(self.file.text)[self.index] if self.read is None else self.read
+
+    @property
+    def glance(self) -> Json:
+        """The value, written or whole: good enough for its kind, its names and the files that it names."""
+        return self.value if self.whole is None else self.whole
 
     @property
     def place(self) -> Place:
         """Where the document starts."""
         return Place(self.file.path, self.line)
+
+
+@functools.lru_cache(maxsize=4)
+def _values(text: str) -> tuple[Json, ...]:
+    return tuple(value for _, value in parse(text).documents)
 
 
 Layers = Sequence[Document]  # the document first, then the patches over it

@@ -7,12 +7,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from specrunner.core.errors import Diagnostic, Place
+from specrunner.core.notifications import Notification
 from specrunner.core.resources import Safety
 from specrunner.core.values import Json
-from specrunner.spec.documents import PROJECT_FILE, SMALLEST_PROJECT
+from specrunner.spec.documents import SMALLEST_PROJECT
+from specrunner.spec.files import PROJECT_FILE
 from specrunner.spec.findings import Finding, listed, nearest
 from specrunner.spec.mistakes import Mistake
 from specrunner.spec.normalise import completed
+from specrunner.spec.notifications import read_notifications
 from specrunner.spec.positions import Document, diagnose, written
 from specrunner.spec.schema import PROJECT
 from specrunner.spec.validate import validated
@@ -32,6 +35,7 @@ class Project:
     target: Json = "local"
     status: Json = None
     safety: Safety = field(default_factory=Safety)
+    notifications: tuple[Notification, ...] = ()
     protect: bool = False
     variables: Variables = field(default_factory=lambda: Variables(lenient=True))
     document: Document | None = None
@@ -50,7 +54,7 @@ def read_project(
     A project that is wrong is given as far as it can be used, with lenient variables, so that everything else
     can still be checked.
     """
-    projects = [document for document in documents if document.value.get("kind") == PROJECT]
+    projects = [document for document in documents if document.glance.get("kind") == PROJECT]
     own = [document for document in projects if document.file.path == PROJECT_FILE]
     problems = [_stray(document) for document in projects if document.file.path != PROJECT_FILE]
     if not own:
@@ -62,11 +66,13 @@ def read_project(
 
 def _project(document: Document, environment: str | None, env: Mapping[str, str]) -> tuple[Project, list[Finding]]:
     plain = Variables(env=env, lenient=True)
-    value, findings = validated(document.value, [document], plain)
-    if findings:
-        workspace = _default_workspace(value)
-        return Project(document=document, default_workspace=workspace, variables=plain), findings
-    whole = completed(value, PROJECT)
+    whole = document.whole
+    if whole is None:
+        value, findings = validated(document.value, [document], plain)
+        if findings:
+            workspace = _default_workspace(value)
+            return Project(document=document, default_workspace=workspace, variables=plain), findings
+        whole = completed(value, PROJECT)
     spec = whole["spec"]
     name, findings = _chosen(spec, environment)
     project = Project(
@@ -85,7 +91,9 @@ def _project(document: Document, environment: str | None, env: Mapping[str, str]
     settings = spec["environments"].get(name, {})
     variables, findings = _variables(document, name, settings.get("vars", {}), env)
     target, protect = settings.get("target", project.target), settings.get("protect", False)
-    return replace(project, target=target, protect=protect, variables=variables), findings
+    notifications, wrong = read_notifications(spec["notifications"], variables)
+    project = replace(project, target=target, protect=protect, variables=variables, notifications=notifications)
+    return project, [*findings, *wrong]
 
 
 def _default_workspace(value: Json) -> str:

@@ -23,7 +23,7 @@ from specrunner.spec.documents import read_patches, read_tree
 from specrunner.spec.drafts import identity_of
 from specrunner.spec.environments import Manifest, patched
 from specrunner.spec.formatting import in_order
-from specrunner.spec.normalise import completed, full_schedule
+from specrunner.spec.normalise import completed, full_schedule, settle
 from specrunner.spec.project import DEFAULT_ENVIRONMENT, Project, read_project
 from specrunner.spec.schedules import unwrapped
 from specrunner.spec.schema import PROJECT, schema_of
@@ -77,7 +77,9 @@ def _document(manifest: Manifest, project: Project, *, defaults: bool) -> dict[s
         metadata["protect"] = True
     document["metadata"] = metadata
     if defaults and "schedule" in document.get("spec", {}):
-        document["spec"] = {**document["spec"], "schedule": full_schedule(document["spec"]["schedule"], [])}
+        schedule = full_schedule(document["spec"]["schedule"], [])
+        settle(schedule, [])
+        document["spec"] = {**document["spec"], "schedule": schedule}
     whole: dict[str, Any] = escaped(document)
     return whole
 

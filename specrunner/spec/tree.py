@@ -13,6 +13,7 @@ from collections.abc import Iterator, Set
 from typing import NamedTuple
 
 from specrunner.spec.loader import MAX_BYTES
+from specrunner.spec.stamps import Stamp, stamp_of
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -21,13 +22,20 @@ class Entry(NamedTuple):
     """A YAML file below the root, or a folder that can't be listed: then `error` says why.
 
     `path` is relative to the root, with forward slashes. `is_file` says whether it is, or links to, an ordinary
-    file; a link that leads nowhere counts as one, so that opening it gives the reason.
+    file; a link that leads nowhere counts as one, so that opening it gives the reason. `stamp` is that of an ordinary
+    file, where it could be had.
     """
 
     path: str
     is_link: bool = False
     is_file: bool = True
     error: str = ""
+    stamp: Stamp | None = None
+
+    @property
+    def size(self) -> int:
+        """How many bytes an ordinary file had, as far as that is known."""
+        return self.stamp[0] if self.stamp else 0
 
 
 def yaml_files(root: str, never: Set[str]) -> Iterator[Entry]:
@@ -43,8 +51,12 @@ def yaml_files(root: str, never: Set[str]) -> Iterator[Entry]:
             if not entry.name.startswith(".") and name not in never:
                 waiting += _listed(root, f"{name}/")
         elif name.endswith(SUFFIXES):
-            is_link = entry.is_symlink()
-            yield Entry(name, is_link, _is_file(entry) if is_link else entry.is_file())
+            if entry.is_symlink():
+                yield Entry(name, is_link=True, is_file=_is_file(entry))
+            elif entry.is_file():
+                yield Entry(name, stamp=_stamp(entry))
+            else:
+                yield Entry(name, is_file=False)
 
 
 def _listed(root: str, prefix: str) -> list[tuple[str, os.DirEntry[str]] | Entry]:
@@ -64,14 +76,33 @@ def _is_file(link: os.DirEntry[str]) -> bool:
         return True
 
 
-def content(path: str) -> tuple[bytes, int]:
-    """The bytes of an ordinary file, at most `MAX_BYTES`, and its size. Raises OSError where it can't be read."""
+def _stamp(file: os.DirEntry[str]) -> Stamp | None:
+    try:
+        return stamp_of(file.stat(follow_symlinks=False))
+    except OSError:
+        return None
+
+
+class Content(NamedTuple):
+    """The bytes of a file, at most `MAX_BYTES`, and its stamp when it was opened."""
+
+    data: bytes
+    stamp: Stamp
+
+    @property
+    def size(self) -> int:
+        """How many bytes the file has."""
+        return self.stamp[0]
+
+
+def content(path: str) -> Content:
+    """What stands in an ordinary file. Raises OSError where it can't be read."""
     # Without waiting: between listing and opening, a pipe may have taken the file's place.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         state = os.fstat(descriptor)
         if not stat.S_ISREG(state.st_mode):
             raise OSError(0, "It is no ordinary file")
-        return os.read(descriptor, min(state.st_size, MAX_BYTES)), state.st_size
+        return Content(os.read(descriptor, min(state.st_size, MAX_BYTES)), stamp_of(state))
     finally:
         os.close(descriptor)

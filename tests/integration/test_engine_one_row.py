@@ -72,7 +72,7 @@ def test_no_write_looks_at_every_row(engine: Engine, target: Target, kind: Kind)
         changed = replace(declared, description="new")
         step = Step(declared.key, Action.UPDATE, "", live=target_live(target, declared.key))
         target.put(project.order(changed, step))
-        new = replace(declared, key=replace(declared.key, name="new"))
+        new = replace(declared, key=declared.key.named("new"))
         step = Step(new.key, Action.UPDATE, "", live=target_live(target, declared.key), renamed_from=declared.key)
         if kind is not Kind.WORKSPACE:
             target.put(project.order(new, step))

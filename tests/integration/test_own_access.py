@@ -22,20 +22,31 @@ from specrunner.targets.wire.codec import decode
 from specrunner.targets.wire.faults import Fault
 from tests.integration.own_face import HIDDEN, PREFIX, SENTINEL, OwnFace, own_face
 
+REALM = "/auth/realms/{realm}"
 # Routes that answer without a token, each with the reason.
 NEEDS_NO_TOKEN: Mapping[str, str] = {
     "GET /healthz": "load balancers ask it; it says `ok`",
     "GET /readyz": "load balancers ask it; it says whether requests are taken",
     f"GET {PREFIX}/openapi.json": "the same on every server of a version",
     "GET /docs": "the same on every server of a version",
+    "GET /v1/api/config": "clients ask it before they log in; it says which product answers",
+    f"GET {REALM}": "where to log in: before anybody can have",
+    f"GET {REALM}/.well-known/openid-configuration": "likewise",
+    f"POST {REALM}/protocol/openid-connect/auth/device": "begins a log-in that somebody has to approve",
+    f"POST {REALM}/protocol/openid-connect/token": "takes the password, or the code of such a log-in",
+    f"GET {REALM}/device": "the page on which it is approved, with a password",
+    f"POST {REALM}/device": "likewise",
+    "GET /v2": "the protocol has it so; it says which product answers",
+    "GET /v2/health/live": "the protocol has it so, for load balancers",
+    "GET /v2/health/ready": "likewise",
 }
 BYTES = b"bytes of a model"
 SHA = hashlib.sha256(BYTES).hexdigest()
 HOLDER = {"who": "ann", "host": "h", "pid": 1, "since": "2026-01-01T00:00:00Z", "token": "t"}
 
 
-def key(kind: str, name: str, workspace: str = "{w}") -> dict[str, str]:
-    return {"kind": kind, "workspace": workspace, "name": name}
+def key(kind: str, name: str, workspace: str = "{w}") -> str:
+    return f"{kind}/{workspace}/{name}" if workspace else f"{kind}/{name}"
 
 
 TASK = key("Task", "job-{w}")
@@ -175,8 +186,8 @@ def test_without_a_valid_token_no_route_tells_anything(face: OwnFace) -> None:
 def test_a_route_that_needs_no_token_tells_nothing_of_what_is_here(face: OwnFace) -> None:
     for name in NEEDS_NO_TOKEN:
         method, _, path = name.partition(" ")
-        answer = face.ask(method, path)
-        assert answer.status_code == 200
+        answer = face.ask(method, path.replace("{realm}", "master"))
+        assert answer.status_code in {200, 400}, (name, answer.text)
         assert not any(word in answer.text for word in (HIDDEN, "job-lab", "store-lab", SENTINEL))
 
 
@@ -220,11 +231,11 @@ def test_a_limited_token_does_in_its_workspace_what_its_scope_says(face: OwnFace
     [
         ({"type": "HTTP", "workspaces": ["lab", HIDDEN]}, "Connection"),
         ({"type": "HTTP", "workspaces": []}, "Connection"),
-        ({"orchestration": "code-lab", "workspaces": [HIDDEN]}, "Task"),
+        ({"orchestration": "code-lab", "orchestrationSha": SHA, "workspaces": [HIDDEN]}, "Task"),
     ],
 )
 def test_a_limited_token_makes_nothing_that_reaches_further(face: OwnFace, spec: dict[str, Any], kind: str) -> None:
-    named = {"kind": kind, "workspace": "lab" if kind == "Task" else "", "name": "reaching"}
+    named = key(kind, "reaching", "lab" if kind == "Task" else "")
     order = {"resource": {"key": named, "spec": spec}, "step": {**STEP, "key": named}, "owner": OWNER}
     answer = face.ask("PUT", f"{PREFIX}/objects", "limited", json=order)
     assert answer.status_code == 403, answer.text
@@ -268,9 +279,7 @@ def test_who_guesses_is_made_to_wait_and_who_knows_is_not(face: OwnFace) -> None
     assert 0 < int(guessed[-1].headers["retry-after"]) <= 60
     assert face.ask("GET", path, "read").status_code == 200  # it was let in before
     late = face.engine.tokens.create("late", [Scope.READ])[1]
-    right = face.http.get(path, headers={"Authorization": f"Bearer {late.reveal()}"})
-    assert right.status_code == 429  # a guess that hits finds out nothing
-    face.forgive()
+    # Nobody can guess a token: one that is right is let in, whatever else came from there.
     assert face.http.get(path, headers={"Authorization": f"Bearer {late.reveal()}"}).status_code == 200
     refused = [one for one in face.engine.audit.latest(50) if (one.action, one.outcome) == ("login", "refused")]
     assert len(refused) >= 10

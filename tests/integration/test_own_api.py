@@ -29,7 +29,7 @@ from tests.integration.engine_samples import FOREVER, add_task, bundle, until
 from tests.integration.own_face import PREFIX, OwnFace, own_face
 
 SHA = hashlib.sha256(b"").hexdigest()
-TASK = {"kind": "Task", "workspace": "lab", "name": "job-lab"}
+TASK = "Task/lab/job-lab"
 
 
 @pytest.fixture
@@ -195,7 +195,7 @@ def test_a_log_is_followed_from_where_a_reader_was_cut_off(face: OwnFace) -> Non
         f"import os, time\nprint('one')\nwhile not os.path.exists({str(gate)!r}):\n    time.sleep(0.01)\nprint('two')"
     )
     task = add_task(face.engine, code, "slow")
-    asked = {"kind": "Task", "workspace": "lab", "name": task.name}
+    asked = str(task.key)
     run = face.ask("POST", f"{PREFIX}/runs", "run", json={"task": asked}).json()
     path = f"{PREFIX}/runs/{run['id']}/log"
     until(lambda: face.ask("GET", path, "read").json()["lines"], "its first line")
@@ -224,7 +224,7 @@ def test_what_takes_long_tells_what_goes_on(face: OwnFace) -> None:
     data = bundle("print('new')", "nothing")
     sha = hashlib.sha256(data).hexdigest()
     face.ask("PUT", f"{PREFIX}/files", "apply", params={"sha": sha}, content=data)
-    key = {"kind": "Orchestration", "workspace": "lab", "name": "new"}
+    key = "Orchestration/lab/new"
     payload = {"sha": sha, "size": len(data), "file_name": "new.zip"}
     resource = {"key": key, "spec": {"source": "new", "sha": sha}, "payload": payload}
     step = {"key": key, "action": "create", "reason": ""}
@@ -242,7 +242,7 @@ def test_what_takes_long_tells_what_goes_on(face: OwnFace) -> None:
 
 def test_stopping_the_server_lets_those_go_who_wait(face: OwnFace) -> None:
     task = add_task(face.engine, FOREVER, "endless")
-    asked = {"kind": "Task", "workspace": "lab", "name": task.name}
+    asked = str(task.key)
     run = face.ask("POST", f"{PREFIX}/runs", "run", json={"task": asked}).json()
     following = followed(face, f"{PREFIX}/runs/{run['id']}/log", "")
     assert next(following).name == "lines"

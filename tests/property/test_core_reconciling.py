@@ -231,10 +231,10 @@ def test_an_edit_of_what_is_created_changes_the_hash_and_another_place_does_not(
 
 def under_another_name(repository: list[Resource], old: Key) -> list[Resource]:
     """The same repository with one object under a new name that nothing else has."""
-    moved = {old: replace(old, name="renamed")}
+    moved = {old: old.named("renamed")}
     if old.kind is Kind.WORKSPACE:
         inside = (one.key for one in repository if one.key.workspace == old.name)
-        moved |= {key: replace(key, workspace="renamed") for key in inside}
+        moved |= {key: key.inside("renamed") for key in inside}
     return [
         replace(
             one,

@@ -145,7 +145,7 @@ def _rename(old: Key, new: Key, state: dict[Key, LiveObject]) -> None:
     """As the port asks: what is in a workspace goes with it, and whoever named the object names it anew."""
     moved = {old: new}
     if old.kind is Kind.WORKSPACE:
-        moved |= {key: replace(key, workspace=new.name) for key in state if key.workspace == old.name}
+        moved |= {key: key.inside(new.name) for key in state if key.workspace == old.name}
     for key in list(state):
         found = state.pop(key)
         applied = None if found.applied is None else respelt(key, found.applied, moved)

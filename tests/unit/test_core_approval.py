@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from specrunner.core.approval import Approval, compare, expect, wishes_of
+from specrunner.core.approval import differences as differences_of
 from specrunner.core.decide import Wishes
 from specrunner.core.errors import StalePlan
 from specrunner.core.fields import Action
@@ -204,7 +205,7 @@ def test_a_plan_for_another_environment_or_target_is_stale() -> None:
 
 
 def test_a_rename_that_was_approved_is_carried_out_and_fulfilled() -> None:
-    new = replace(CODE, key=replace(CODE.key, name="better"), renamed_from=CODE.key)
+    new = replace(CODE, key=CODE.key.named("better"), renamed_from=CODE.key)
     plan = plan_for([new], live(live_of(CODE)))
     assert [step.renamed_from for step in apply(plan, [new], live(live_of(CODE))).plan.steps] == [CODE.key]
     assert apply(plan, [new], live(live_of(new))).fulfilled == (new.key,)
@@ -221,3 +222,18 @@ def test_the_expected_hash_is_demanded_and_a_beginning_of_it_will_do() -> None:
         assert plan.hash in stale.value.detail
         assert wrong in stale.value.detail
         assert stale.value.exit_code == 4
+
+
+def test_the_rest_of_what_was_approved_differs_in_nothing_and_what_came_since_does() -> None:
+    declared = [workspace(), CODE, task()]
+    plan = plan_for(declared, {})
+    half = live(live_of(workspace()))
+    assert differences_of(plan, plan_for(declared, half), desired(*declared)) == ()
+    more = [*declared, NEW]
+    [found] = differences_of(plan, plan_for(more, half), desired(*more))
+    assert found.startswith("Connection/inputs: create was not approved:")
+    changed = [workspace(), CODE, task(), THIRD]
+    told = differences_of(
+        plan_for([*declared, NEW], live(live_of(OLD))), plan_for(changed, live(live_of(OLD))), desired(*changed)
+    )
+    assert any("details.host" in text and "'z'" in text for text in told)

@@ -222,7 +222,7 @@ def many(runs: int, others: int) -> list[Resource]:
     )
     last = [task(name=f"t{number}", depends_on=[second.key]) for number in range(runs)]
     everywhere = [resource(Kind.CONNECTION, f"c{n}", {"type": "A", "workspaces": ["w", "v"]}) for n in range(others)]
-    elsewhere = [replace(one, key=replace(one.key, workspace="v")) for one in (task(name="v1"), task(name="v2"))]
+    elsewhere = [replace(one, key=one.key.inside("v")) for one in (task(name="v1"), task(name="v2"))]
     return [first, second, *last, *everywhere, *elsewhere, CODE]
 
 

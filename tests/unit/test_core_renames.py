@@ -38,12 +38,12 @@ DONE = {intent_of(RUN_ONCE): "success"}
 
 def under(name: str, old: Resource, **changed: Any) -> Resource:
     """The same object under another name, saying which it had."""
-    return replace(old, key=replace(old.key, name=name), renamed_from=old.key, **changed)
+    return replace(old, key=old.key.named(name), renamed_from=old.key, **changed)
 
 
 def in_workspace(name: str, old: Resource) -> Resource:
     """The same object in a workspace of another name, or attached to it."""
-    key = replace(old.key, workspace=name) if old.key.workspace else old.key
+    key = old.key.inside(name) if old.key.workspace else old.key
     spec = {**old.spec, **({"workspaces": [name]} if key.kind is Kind.CONNECTION else {})}
     return replace(old, key=key, spec=spec, references=references_of(key, spec))
 
@@ -231,7 +231,7 @@ def test_every_way_to_name_a_model_is_respelt_and_nothing_else() -> None:
         "log": {"retention": 1},
     }
     for elsewhere in (Key(Kind.MODEL, "other", "m"), Key(Kind.PIPELINE, "w", "m")):
-        assert respelt(key, spec, {elsewhere: replace(elsewhere, name="x")}) is spec
+        assert respelt(key, spec, {elsewhere: elsewhere.named("x")}) is spec
 
 
 def test_names_are_respelt_where_a_target_tells_little() -> None:

@@ -17,7 +17,7 @@ from specrunner.core.errors import Diagnostic, InvalidSpecs
 from specrunner.core.keys import Key
 from specrunner.core.resources import Desired
 from specrunner.spec import cache as cache_module
-from specrunner.spec import documents, tree, validate
+from specrunner.spec import files, positions, tree, validate
 from specrunner.spec.cache import OFF, STATE, SpecCache, is_tracked, key_of
 from specrunner.spec.desired import load
 from specrunner.spec.loader import MAX_BYTES, MAX_DOCUMENTS, MAX_FAULTS, MAX_NODES, Parsed, parse
@@ -58,7 +58,8 @@ def forbid(monkeypatch: pytest.MonkeyPatch) -> None:
         return before(kind)
 
     before = verdict
-    monkeypatch.setattr(documents, "parse", parsed)
+    monkeypatch.setattr(files, "parse", parsed)
+    monkeypatch.setattr(positions, "parse", parsed)
     monkeypatch.setattr(validate, "verdict", judged)
 
 
@@ -84,7 +85,7 @@ def test_a_changed_file_is_read_anew_and_the_others_are_not(tmp_path: Path, monk
         seen.append(text)
         return parse(text)
 
-    monkeypatch.setattr(documents, "parse", seeing)
+    monkeypatch.setattr(files, "parse", seeing)
     assert read(root).resources[Key.parse("Task/forecasting/t")].spec["timeout"] == 120
     assert seen == [task("timeout: 2m")]
     seen.clear()
@@ -150,16 +151,16 @@ def test_a_damaged_cache_is_as_good_as_none(tmp_path: Path, damage: Callable[[by
 def test_a_line_of_another_shape_is_not_believed(tmp_path: Path, text: str) -> None:
     key, line = key_of(b"x"), text.encode()
     whole = key + cache_module._check(key, line) + line
-    write(tmp_path, {f"{STATE}/cache/specs.jsonl": f"{cache_module._header().decode()}\n{whole.decode()}\n"})
+    write(tmp_path, {f"{STATE}/cache/specs.jsonl": f"{cache_module._header().decode()}\n\n{whole.decode()}\n"})
     assert SpecCache(tmp_path).get(key) is None
 
 
 def test_a_line_holds_for_its_own_file_only(tmp_path: Path) -> None:
     root = sample(tmp_path)
     read(root)
-    header, *lines = cache_file(root).read_bytes().splitlines()
+    header, stamps, *lines = cache_file(root).read_bytes().splitlines()
     swapped = [one[:64] + other[64:] for one, other in zip(lines, [*lines[1:], lines[0]], strict=True)]
-    cache_file(root).write_bytes(b"\n".join([header, *swapped, b""]))
+    cache_file(root).write_bytes(b"\n".join([header, stamps, *swapped, b""]))
     known = SpecCache(root)
     assert [known.get(line[:64]) for line in lines] == [None] * len(lines)
 
@@ -169,7 +170,7 @@ def test_another_reader_starts_anew(tmp_path: Path) -> None:
     read(root)
     head, rest = cache_file(root).read_bytes().split(b"\n", 1)
     cache_file(root).write_bytes(json.dumps({**json.loads(head), "reader": "0" * 64}).encode() + b"\n" + rest)
-    assert SpecCache(root).get(rest[:64]) is None
+    assert SpecCache(root).get(rest.splitlines()[1][:64]) is None
     read(root)
     assert cache_file(root).read_bytes().split(b"\n", 1)[0] == head
 
@@ -200,7 +201,7 @@ def test_no_file_is_left_where_writing_fails(tmp_path: Path, monkeypatch: pytest
 def test_another_users_cache_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = sample(tmp_path)
     read(root)
-    key = cache_file(root).read_bytes().splitlines()[1][:64]
+    key = cache_file(root).read_bytes().splitlines()[2][:64]
     assert SpecCache(root).get(key) is not None
     somebody = os.geteuid() + 1
     monkeypatch.setattr(os, "geteuid", lambda: somebody)
@@ -219,7 +220,7 @@ def test_files_of_before_are_forgotten_once_they_are_many(tmp_path: Path) -> Non
         write(root, {"extra.yaml": task(f"timeout: {number + 1}")})
         read(root)
     lines = cache_file(root).read_bytes().splitlines()
-    assert len(lines) <= 1 + 2 * 6
+    assert len(lines) <= 2 + 2 * 6
 
 
 def _again_and_again(root: str, seed: int) -> None:
@@ -275,7 +276,7 @@ def test_forged_results_that_git_tracks_are_not_used(tmp_path: Path) -> None:
     key = key_of((root / "extra.yaml").read_bytes())
     forged = json.dumps([[0, 1, {"kind": "Nonsense"}, True]]).encode()
     line = key + cache_module._check(key, forged) + forged
-    text = f"{cache_module._header().decode()}\n{line.decode()}\n"
+    text = f"{cache_module._header().decode()}\n\n{line.decode()}\n"
     write(root, {f"{STATE}/cache/specs.jsonl": text})
     git(root, "init")
     git(root, "add", "-f", ".")

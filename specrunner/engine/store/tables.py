@@ -104,6 +104,8 @@ pipeline_versions = Table(
     Column("definition", sa.JSON, nullable=False),  # as the platform API writes it; {} for an empty one
     Column("definition_hash", String, nullable=False),
     Column("created_at", String, nullable=False),
+    # What is served beside the steps: resources and validations, of the spec at the time.
+    Column("config", sa.JSON, nullable=False, server_default="{}"),
     Index("ix_pipeline_versions_pipeline", "pipeline_id"),
     sqlite_autoincrement=True,
 )
@@ -216,6 +218,54 @@ leases = Table(
     Column("url", String, nullable=False),
     Column("heartbeat", String, nullable=False),
     Column("expires", String, nullable=False),
+)
+
+# People who may call the platform API; without any, this machine's user is the only one.
+users = Table(
+    "users",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("email", String, nullable=False, unique=True),
+    Column("password", String, nullable=False),  # salted and hashed, see `engine.users`
+    Column("admin", sa.Boolean, nullable=False),
+    Column("enabled", sa.Boolean, nullable=False),
+    Column("created_at", String, nullable=False),
+)
+
+# Which workspaces a person may use; `user_id` may be of a client that needed no log-in.
+memberships = Table(
+    "memberships",
+    metadata,
+    Column("workspace_id", ForeignKey("workspaces.id", ondelete="CASCADE"), primary_key=True),
+    Column("user_id", String, primary_key=True),
+    Column("role", String, nullable=False),
+    Index("ix_memberships_user", "user_id"),
+)
+
+tags = Table(
+    "tags",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("tag", String, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+tagged = Table(
+    "tagged",
+    metadata,
+    Column("tag_id", ForeignKey("tags.id", ondelete="CASCADE"), primary_key=True),
+    Column("kind", String, primary_key=True),  # `model` (a version's id) or `pipeline`
+    Column("object_id", Integer, primary_key=True),
+    Index("ix_tagged_object", "kind", "object_id"),
+)
+
+# What callers of the platform API said of an object and the engine has no use for: it is told again as it was said.
+remarks = Table(
+    "remarks",
+    metadata,
+    Column("subject", String, primary_key=True),  # `task:<id>`, `model:<id>`, `pipeline:<id>`, `user:<id>`, ...
+    Column("name", String, primary_key=True),
+    Column("value", sa.JSON, nullable=False),
 )
 
 # Append-only history, written in the transaction that changes the row.

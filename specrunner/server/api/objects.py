@@ -19,6 +19,7 @@ from specrunner.server.api.specs import check_resource
 from specrunner.server.api.table import JSON, PREFIX, Call, Operation, Query, Service, asked_key
 from specrunner.server.bodies import spooled_body
 from specrunner.targets.wire.codec import encode
+from specrunner.targets.wire.mirror import LIVE, RECORDED, STEP
 from specrunner.targets.wire.records import (
     Done,
     Fingerprint,
@@ -42,7 +43,7 @@ _SHA: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 def _live(call: Call) -> LiveObjects:
-    return LiveObjects(list(visible(call.target.read(), call.identity).values()))
+    return LiveObjects([LIVE.told(one) for one in visible(call.target.read(), call.identity).values()])
 
 
 def _put(call: Call) -> Done:
@@ -55,8 +56,9 @@ def _put(call: Call) -> Done:
 
 def _delete(call: Call) -> Done:
     sent: SentDelete = call.body
-    check_change(call.engine, call.identity, sent.step.key)
-    call.target.delete(sent.step, call.note)
+    step = STEP.meant(sent.step)
+    check_change(call.engine, call.identity, step.key)
+    call.target.delete(step, call.note)
     return Done()
 
 
@@ -64,8 +66,9 @@ def _restore(call: Call) -> Done:
     sent: SentRestore = call.body
     check_resource(sent.order.resource, sent.order.secrets)
     check_order(call.engine, call.identity, sent.order)
-    check_change(call.engine, call.identity, sent.recorded.key)
-    call.target.restore(sent.recorded, received_order(sent.order, lambda sha: _bytes(call, sha)), call.note)
+    recorded = RECORDED.meant(sent.recorded)
+    check_change(call.engine, call.identity, recorded.key)
+    call.target.restore(recorded, received_order(sent.order, lambda sha: _bytes(call, sha)), call.note)
     return Done()
 
 

@@ -19,6 +19,7 @@ from specrunner.server.api.table import JSON, PREFIX, Call, Operation, Query, Se
 from specrunner.server.bodies import read_body
 from specrunner.server.news import Stage
 from specrunner.targets.wire.codec import decode, encode
+from specrunner.targets.wire.mirror import RUN, meant_key
 from specrunner.targets.wire.records import RunViews, SentRun
 
 LONGEST_WAIT: Final = 60.0  # seconds; who waits longer asks again
@@ -50,7 +51,7 @@ def visible_run(service: Service, identity: Identity, run_id: str) -> Run:
 def _runs(call: Call) -> RunViews:
     key: Key | None = call.query["task"]
     found = [run for run in call.target.runs(key) if call.identity.sees(run.task, {})]
-    return RunViews(found[: call.query["limit"]])
+    return RunViews([RUN.told(run) for run in found[: call.query["limit"]]])
 
 
 async def _start(request: Request, service: Service, identity: Identity) -> Response:
@@ -64,7 +65,7 @@ async def _start(request: Request, service: Service, identity: Identity) -> Resp
 
 def _submitted(service: Service, identity: Identity, sent: SentRun, once: str, address: str) -> Run:
     engine = service.engine
-    task = _task(service, identity, sent.task)
+    task = _task(service, identity, meant_key(sent.task))
 
     def submit() -> str:
         run = engine.runs.submit(task, sent.intent, sent.args)
@@ -98,19 +99,19 @@ def _seconds(text: str) -> float:
 
 async def _told(service: Service, run_id: str, *, closely: bool) -> Response:
     view: RunView = await run_in_threadpool(lambda: service.target.look(run_id, closely=closely))
-    return Response(encode(view), media_type=JSON)
+    return Response(encode(RUN.told(view)), media_type=JSON)
 
 
-def _attend(call: Call) -> RunView:
+def _attend(call: Call) -> object:
     run = visible_run(call.service, call.identity, call.path["run_id"])
     if not run.status.ended:
         call.service.carry(run)
-    return call.target.look(run.id)
+    return RUN.told(call.target.look(run.id))
 
 
-def _kill(call: Call) -> RunView:
+def _kill(call: Call) -> object:
     run = visible_run(call.service, call.identity, call.path["run_id"])
-    return call.target.kill_run(run.id)
+    return RUN.told(call.target.kill_run(run.id))
 
 
 _WAIT = Query("wait", float, "Answer once the run has ended, or after so many seconds; at most 60.", default=0.0)
@@ -133,7 +134,7 @@ OPERATIONS = [
         f"{PREFIX}/runs",
         Scope.RUN,
         "Run a task now; the header Idempotency-Key makes asking again harmless",
-        RunView,
+        RUN.struct,
         raw=_start,
         body=SentRun,
         limit=_MAX_BODY,
@@ -143,7 +144,7 @@ OPERATIONS = [
         f"{PREFIX}/runs/{{run_id}}",
         Scope.READ,
         "One run, with the last lines of its log",
-        RunView,
+        RUN.struct,
         raw=_one,
         query=(_WAIT,),
     ),
@@ -152,7 +153,7 @@ OPERATIONS = [
         f"{PREFIX}/runs/{{run_id}}/attend",
         Scope.RUN,
         "See to it that a run which waits is carried out",
-        RunView,
+        RUN.struct,
         _attend,
     ),
     Operation(
@@ -160,7 +161,7 @@ OPERATIONS = [
         f"{PREFIX}/runs/{{run_id}}/kill",
         Scope.RUN,
         "End a run; when this answers, no process of it is alive",
-        RunView,
+        RUN.struct,
         _kill,
         audited="kill",
         subject=lambda call: call.path["run_id"],

@@ -16,6 +16,7 @@ from specrunner.core.due import Timing
 from specrunner.core.errors import BadInput
 from specrunner.core.keys import Key, Kind
 from specrunner.core.values import JsonObject
+from specrunner.targets.wire.mirror import meant_key
 from specrunner.targets.wire.records import SentResource
 
 _LONGEST_NAME: Final = 128
@@ -114,19 +115,20 @@ _SHAPES: Final[Mapping[Kind, type[msgspec.Struct]]] = {
 
 def check_resource(sent: SentResource, secrets: Mapping[str, Any] = {}) -> None:
     """Raises BadInput for what no spec reader would have made."""
-    check_names(sent.key)
+    key = meant_key(sent.key)
+    check_names(key)
     try:
-        msgspec.convert(sent.spec, _SHAPES[sent.key.kind])
-        if sent.key.kind is Kind.PIPELINE:
+        msgspec.convert(sent.spec, _SHAPES[key.kind])
+        if key.kind is Kind.PIPELINE:
             msgspec.convert([step.get("model", "") for step in sent.spec["steps"]], list[str])
-        if sent.key.kind is Kind.TASK and sent.spec.get("schedule") is not None:
-            next(Timing.of(str(sent.key), sent.spec["schedule"]).upcoming(_ANY, 1), None)
+        if key.kind is Kind.TASK and sent.spec.get("schedule") is not None:
+            next(Timing.of(str(key), sent.spec["schedule"]).upcoming(_ANY, 1), None)
         for path, value in secrets.items():
             if path.startswith("secretEnv.") and not isinstance(value, str):
                 raise ValueError(f"the secret {path} is no text")
     except (msgspec.ValidationError, ValueError, TypeError, OverflowError) as problem:
         raise BadInput(f"The spec of {sent.key} can't be used.", detail=f"{problem}.") from problem
-    _check_payload(sent)
+    _check_payload(key, sent)
 
 
 def check_names(key: Key) -> None:
@@ -136,8 +138,8 @@ def check_names(key: Key) -> None:
             raise BadInput(f"A name has one to {_LONGEST_NAME} characters that print; {name[:200]!r} came.")
 
 
-def _check_payload(sent: SentResource) -> None:
-    if sent.key.kind not in {Kind.MODEL, Kind.ORCHESTRATION}:
+def _check_payload(key: Key, sent: SentResource) -> None:
+    if key.kind not in {Kind.MODEL, Kind.ORCHESTRATION}:
         return
     spec: JsonObject = sent.spec
     if sent.payload is None or sent.payload.sha != spec["sha"]:

@@ -6,13 +6,13 @@ removed it.
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 from specrunner.core.errors import NotFound
 from specrunner.core.keys import Key, Kind
 from specrunner.core.resources import LiveObject, Presence
+from specrunner.core.uncollected import uncollected
 from specrunner.engine.engine import Engine
 from specrunner.engine.records import Orchestration, Ownership, Run
 from specrunner.targets.base import Stored
@@ -24,24 +24,12 @@ _Owners = Mapping[Key, Ownership]
 
 def read(engine: Engine) -> dict[Key, LiveObject]:
     """Every live object, and those that are missing, by key."""
-    with _uncollected(), engine.snapshot():
+    with uncollected(), engine.snapshot():
         owners = engine.ownership.all()
         names = {workspace.id: workspace.name for workspace in engine.workspaces.all()}
         found = {key: _object(key, shape, owners.get(key)) for key, shape in _shapes(engine, names, owners)}
-    missing = {key: _missing(key, record) for key, record in owners.items() if key not in found}
+        missing = {key: _missing(engine, key, record) for key, record in owners.items() if key not in found}
     return found | missing
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without the garbage collector: what is read makes no cycles, and to look for them took half of the time."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 def read_one(engine: Engine, key: Key) -> LiveObject | None:
@@ -51,9 +39,9 @@ def read_one(engine: Engine, key: Key) -> LiveObject | None:
         shape = None
         with suppress(NotFound):
             shape = _ONE[key.kind](engine, key, record)
-    if shape is not None:
-        return _object(key, shape, record)
-    return None if record is None else _missing(key, record)
+        if shape is not None:
+            return _object(key, shape, record)
+        return None if record is None else _missing(engine, key, record)
 
 
 def stored(engine: Engine, key: Key) -> Stored | None:
@@ -93,7 +81,9 @@ def _object(key: Key, shape: Shape, record: Ownership | None) -> LiveObject:
     )
 
 
-def _missing(key: Key, record: Ownership) -> LiveObject:
+def _missing(engine: Engine, key: Key, record: Ownership) -> LiveObject:
+    """What somebody else has removed; of a task it is still known what it has carried out."""
+    left = engine.history.intents_left(str(key)) if key.kind is Kind.TASK else {}
     return LiveObject(
         key=key,
         spec={},
@@ -105,6 +95,7 @@ def _missing(key: Key, record: Ownership) -> LiveObject:
         labels=record.labels,
         description=record.description,
         secrets=record.secrets,
+        intents=_observed(engine, left),
         presence=Presence.MISSING,
     )
 

@@ -59,8 +59,8 @@ def _steps(engine: Engine, found: Pipeline) -> dict[str, Json]:
         return {}
     models = engine.pipelines.models_of(found.current)
     return {
-        "steps": [{"model": model["name"]} for model in models],
-        "modelShas": {model["name"]: model.get("sha", "") for model in models},
+        "steps": engine.pipelines.spec_steps(found.current),
+        "modelShas": {model.name: model.sha for model in models},
     }
 
 

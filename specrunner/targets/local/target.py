@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from specrunner.core.due import Due
-from specrunner.core.errors import Diagnostic, NotFound
+from specrunner.core.errors import Diagnostic, NotFound, SpecrunnerError
 from specrunner.core.keys import Key
 from specrunner.core.leases import Holder, Lease
 from specrunner.core.outcome import RunView
@@ -26,6 +27,8 @@ from specrunner.targets.local.changing import Change, Restoring, remove
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+_logger = logging.getLogger(__name__)
 
 _TAIL_LINES = 40
 
@@ -198,8 +201,13 @@ class LocalTarget:
         self._engine.runs.stop_waiting()
 
     def close(self) -> None:
-        """Close the engine."""
-        self._engine.close()
+        """Close the engine; before that, what is no longer kept of the runs that ended here goes."""
+        try:
+            self._engine.sweep()
+        except SpecrunnerError:
+            _logger.exception("action=retention the next one will try again")
+        finally:
+            self._engine.close()
 
     def _task(self, key: Key) -> Task:
         return self._engine.tasks.named(self._engine.workspaces.named(key.workspace).id, key.name)
@@ -227,4 +235,5 @@ class LocalTarget:
             environment=run.environment,
             log_tail=tail,
             first=run.first_at,
+            beside=run.beside,
         )

@@ -37,4 +37,4 @@ def renamed_key(key: Key, old: Key, new: Key) -> Key:
     """The key that `key` becomes when `old` becomes `new`."""
     if key == old:
         return new
-    return replace(key, workspace=new.name) if old.kind is Kind.WORKSPACE and key.workspace == old.name else key
+    return key.inside(new.name) if old.kind is Kind.WORKSPACE and key.workspace == old.name else key
