@@ -42,8 +42,10 @@ VALUES: Mapping[str, str] = {
     "since": "HEAD",
     "task": "nightly",
 }
-# They open no target; what they look at, files, the cache, the machine, is watched by tests of their own.
-FILES_ONLY = frozenset({"init", "fmt", "schema", "validate", "render", "graph", "env list", "doctor", "ci validate"})
+# They open no target; what they look at, files, the cache, the machine, who may call, is watched by tests of their own.
+FILES_ONLY = frozenset(
+    {"init", "fmt", "schema", "validate", "render", "graph", "env list", "doctor", "token list", "audit", "ci validate"}
+)
 
 # They ask a target that serves; `test_pipelines_cli` watches them on one.
 SERVING = frozenset({"pipeline list", "pipeline show", "pipeline versions", "pipeline logs", "pipeline export"})
