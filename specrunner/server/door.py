@@ -64,11 +64,12 @@ class Door:
 
     def _proven(self, request: HTTPConnection, header: str) -> str:
         address = address_of(request)
-        self.access.guesses.check(address, header)
         try:
             found = self._of_header(header)
         except NotAuthorised:
             if header:
+                # Only now: a right token, which nobody can guess, is let in whatever else came from there.
+                self.access.guesses.check(address, header)
                 self.access.refused(address)
             raise
         self.access.guesses.succeeded(address, header)
