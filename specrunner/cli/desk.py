@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 
-from specrunner.cli.ci_surroundings import hand_to_git
+from specrunner.cli.ci_surroundings import git_environ
 from specrunner.core.errors import Diagnostic, Severity, SpecrunnerError
 from specrunner.core.resources import Owner
 from specrunner.core.values import Secret
@@ -24,6 +24,7 @@ from specrunner.forge.issues import Subject, close, keep_open
 from specrunner.forge.statuses import State, set_status
 from specrunner.forge.sticky import own_login, put_sticky
 from specrunner.forge.surroundings import Surroundings, read_surroundings
+from specrunner.record.plumbing import lend
 from specrunner.report.github import github_lines
 
 TOKEN = "GITHUB_TOKEN"  # noqa: S105 - the name of a variable, no secret
@@ -107,18 +108,18 @@ def subject_of(owner: Owner) -> Mapping[str, str]:
 
 
 @contextmanager
-def open_desk(environ: MutableMapping[str, str], author: str = "", pushing: Path | None = None) -> Iterator[Desk]:
-    """The desk of this step. The token is taken out of the environment: no program started here needs it but git.
+def open_desk(environ: MutableMapping[str, str], root: Path, author: str = "") -> Iterator[Desk]:
+    """The desk of this step, for the specs at `root`.
 
-    Git gets it where status is pushed, for the repository around `pushing`.
+    The token is taken out of the environment: of all programs that are started here git alone gets it, which asks for
+    the status branch, and pushes it.
     """
     around = read_surroundings(environ)
     token = environ.pop(TOKEN, "")
     if not token:
         yield Desk(around, None, author)
         return
-    if pushing is not None:
-        hand_to_git(Secret(token), around.server, pushing, environ)
+    lend(git_environ(Secret(token), around.server, root, environ))
     with closing(GitHub(around.api, around.repository, Secret(token))) as github:
         yield Desk(around, github, author)
 

@@ -8,6 +8,7 @@ from specrunner.engine.serving.open_inference import BINARY_HEADER
 from specrunner.engine.serving.open_inference import metadata as open_metadata
 from specrunner.engine.serving.open_inference import read_request as read_open_request
 from specrunner.engine.serving.open_inference import write_answer as write_open_answer
+from specrunner.engine.serving.streams import read_chunks, write_chunks
 from specrunner.engine.serving.workers.columns import fields_of_schema
 
 __all__ = [
@@ -20,8 +21,10 @@ __all__ = [
     "media_of_header",
     "media_of_path",
     "open_metadata",
+    "read_chunks",
     "read_open_request",
     "read_table",
     "select_columns",
+    "write_chunks",
     "write_open_answer",
 ]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.integration import github_runner
+from tests.integration.github_api import Api, serving_api
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +22,15 @@ def environment_cache(pytestconfig: pytest.Config, tmp_path_factory: pytest.Temp
     """The cache of environments: one for all tests and, with pytest's own cache, for all sessions of a checkout."""
     kept = getattr(pytestconfig, "cache", None)
     return Path(kept.mkdir("specrunner")) if kept is not None else tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the action's install step makes, from this checkout."""
+    return github_runner.install(tmp_path_factory.mktemp("installed"))
+
+
+@pytest.fixture
+def api() -> Iterator[Api]:
+    with serving_api() as serving:
+        yield serving

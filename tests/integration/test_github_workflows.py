@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import base64
 import json
+import re
+import shutil
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,7 @@ from specrunner.core.plan import from_json
 from specrunner.forge.headers import header_of
 from tests.acceptance.spec_repo import SpecRepo
 from tests.integration import github_runner
-from tests.integration.github_api import Answer, Api, Fault, serving_api
+from tests.integration.github_api import Answer, Api, Fault
 from tests.integration.github_runner import READY, REUSABLE, Runner
 from tests.integration.github_world import World
 
@@ -37,18 +39,6 @@ WORKSPACE = """\
     metadata: {name: lab}
     """
 PLAN = "specrunner-plan"
-
-
-@pytest.fixture(scope="session")
-def venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the action's install step makes, from this checkout."""
-    return github_runner.install(tmp_path_factory.mktemp("installed"))
-
-
-@pytest.fixture
-def api() -> Iterator[Api]:
-    with serving_api() as serving:
-        yield serving
 
 
 @pytest.fixture
@@ -294,6 +284,59 @@ def test_when_half_of_what_was_reviewed_is_done_the_job_does_the_rest(world: Wor
     again = world.apply(sha)
     assert again.code == 0
     assert again.outputs["changes"] == "false"
+
+
+def test_without_a_server_fresh_runners_remember_by_the_status_branch(world: World) -> None:
+    """Every job here begins in an empty folder."""
+    world.specs.write("specrunner.yaml", PROJECT.replace("status: none", "status: {branch: specrunner-status}"))
+    world.specs.orchestration("hello", "raise SystemExit('no luck tonight')")
+    world.specs.task("nightly", "hello", schedule="* * * * *")
+    sha = world.reviewed_and_merged()[1]
+    applied = world.apply(sha)
+    assert applied.code == 0, applied.log
+    rewind(world)
+    failed = world.dispatch("tick.yml", sha)
+    assert failed.code == 6, failed.log
+    assert only_issue(world)["state"] == "open"
+    assert "Task/lab/nightly" in str(only_issue(world)["body"])
+    world.specs.orchestration("hello", "print('fine')")
+    number = world.pull_request("mended")
+    planned = world.plan(number)
+    assert planned.code == 0, planned.log
+    assert "Workspace/lab" not in only_comment(world, number), "it is live already, as the branch says"
+    assert "Orchestration/lab/hello" in only_comment(world, number)
+    sha = world.merge(number)
+    assert world.apply(sha).code == 0
+    rewind(world)
+    assert world.dispatch("tick.yml", sha).code == 0
+    assert only_issue(world)["state"] == "closed"
+    quiet = world.dispatch("tick.yml", sha)
+    assert quiet.code == 0
+
+
+def test_an_apply_that_may_not_push_its_status_says_which_right_it_needs(world: World, tmp_path: Path) -> None:
+    world.specs.write("specrunner.yaml", PROJECT.replace("status: none", "status: {branch: specrunner-status}"))
+    schedule(world)
+    workflow = tmp_path / "apply.yml"
+    text = (READY / "apply.yml").read_text("utf-8").replace("contents: write", "contents: read")
+    workflow.write_text(text, "utf-8")
+    ended = world.apply(world.reviewed_and_merged()[1], workflow)
+    assert ended.code, ended.log
+    assert "contents: write" in ended.summary
+    assert only_issue(world)["state"] == "open"
+
+
+def rewind(world: World) -> None:
+    """Have the schedule be settled up to a while ago, as if nobody had ticked since."""
+    folder = world.remote.parent / "status-clone"
+    shutil.rmtree(folder, ignore_errors=True)
+    subprocess.run(["git", "clone", "-q", "-b", "specrunner-status", str(world.remote), str(folder)], check=True)
+    [file] = folder.glob("default/tasks/lab/*.yaml")
+    moment = datetime.now(UTC) - timedelta(minutes=2)
+    file.write_text(re.sub(r"(?m)^settled: .*$", f"settled: '{moment:%Y-%m-%dT%H:%M:%SZ}'", file.read_text()))
+    words = ["-c", "user.name=A", "-c", "user.email=a@b.c", "commit", "-qam", "Turn the clock back"]
+    subprocess.run(["git", *words], cwd=folder, check=True)
+    subprocess.run(["git", "push", "-q", "origin", "specrunner-status"], cwd=folder, check=True)
 
 
 def test_drift_opens_an_issue_updates_it_and_closes_it(world: World) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from specrunner.cli.ci_surroundings import hand_to_git, take_secrets
+from specrunner.cli.ci_surroundings import git_environ, take_secrets
 from specrunner.core.errors import UsageError
 from specrunner.core.keys import Kind
 from specrunner.core.values import Secret, digest
@@ -76,7 +76,7 @@ def test_git_gets_the_token_for_that_server_and_nothing_is_written(
 ) -> None:
     environ = {"PATH": "/usr/bin:/bin", "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "a.b", "GIT_CONFIG_VALUE_0": "c"}
     before = (checkout / ".git" / "config").read_bytes()
-    hand_to_git(Secret("token"), SERVER, checkout, environ)
+    environ |= git_environ(Secret("token"), SERVER, checkout, environ)
     found = seen_by_git(checkout, environ, f"http.{SERVER}/.extraheader")
     assert found.startswith("AUTHORIZATION: basic ")
     assert seen_by_git(checkout, environ, "a.b") == "c"
@@ -88,15 +88,13 @@ def test_an_authorization_that_the_checkout_left_stays_the_only_one(checkout: Pa
     key = f"http.{SERVER}/.extraheader"
     subprocess.run(["git", "config", key, "AUTHORIZATION: basic x"], cwd=checkout, check=True)
     environ = {"PATH": "/usr/bin:/bin"}
-    hand_to_git(Secret("token"), SERVER, checkout, environ)
-    assert set(environ) == {"PATH"}
+    assert git_environ(Secret("token"), SERVER, checkout, environ) == {}
 
 
 def test_another_server_gets_no_token(checkout: Path) -> None:
     environ = {"PATH": "/usr/bin:/bin"}
-    hand_to_git(Secret("token"), "https://elsewhere.example.com", checkout, environ)
-    hand_to_git(Secret("token"), "https://git.example.com.evil", checkout, environ)
-    assert set(environ) == {"PATH"}
+    assert git_environ(Secret("token"), "https://elsewhere.example.com", checkout, environ) == {}
+    assert git_environ(Secret("token"), "https://git.example.com.evil", checkout, environ) == {}
 
 
 def test_a_plan_is_packed_small_and_read_again_only_under_its_own_hash() -> None:
