@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.acceptance.spec_repo import SpecRepo
 from tests.integration.github_api import REPOSITORY, Api
-from tests.integration.github_runner import READY, Ended, Event, Runner
+from tests.integration.github_runner import READY, REUSABLE, Ended, Event, Runner
 
 _WHO = ("-c", "user.name=Ann", "-c", "user.email=ann@example.com")
 
@@ -82,9 +82,14 @@ class World:
         """The run that a push to main begins."""
         return self.runner.run(workflow, Event("push", sha, "refs/heads/main", {"after": sha}), **more)
 
-    def dispatch(self, name: str, sha: str, inputs: Mapping[str, Any] | None = None) -> Ended:
+    def push_and_apply(self) -> tuple[str, Ended]:
+        """Push what was edited to main and have it applied, in a team that asks for no review."""
+        sha = self.push("main")
+        return sha, self.apply(sha, REUSABLE / "specs-apply.yml", inputs={"review": False})
+
+    def dispatch(self, name: str, sha: str, inputs: Mapping[str, Any] | None = None, branch: str = "main") -> Ended:
         """The run that a person begins by hand."""
-        event = Event("workflow_dispatch", sha, "refs/heads/main", {"inputs": dict(inputs or {})})
+        event = Event("workflow_dispatch", sha, f"refs/heads/{branch}", {"inputs": dict(inputs or {})})
         return self.runner.run(READY / name, event, inputs)
 
     def reviewed_and_merged(self, branch: str = "change") -> tuple[int, str]:

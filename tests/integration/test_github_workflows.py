@@ -167,6 +167,7 @@ def test_a_fork_is_planned_offline_without_secrets_and_reported_in_the_summary(w
     assert not proof.exists()
     assert "Connection/theirs" in ended.summary
     assert "could not comment" in ended.summary
+    assert "from a fork may only read" in ended.summary
     assert world.api.comments == {}
     assert "secret-of-the-team" not in ended.log
 
@@ -217,6 +218,9 @@ def test_merged_with_a_changed_plan_is_refused_with_the_differences_and_approved
     assert issue["state"] == "open"
     assert "Workspace/unseen" in str(issue["body"])
     assert world.api.statuses[sha][0]["state"] == "failure"
+    assert any("not the plan" in text for text in refused.annotations("error"))
+    elsewhere = world.dispatch("apply.yml", sha, {"expect": refused.outputs["hash"]}, branch="change")
+    assert elsewhere.log == "skipped"
     wrong = world.dispatch("apply.yml", sha, {"expect": "0" * 64})
     assert wrong.code == 4
     approved = world.dispatch("apply.yml", sha, {"expect": refused.outputs["hash"]})
@@ -230,8 +234,16 @@ def test_what_was_pushed_without_a_pull_request_is_refused_unless_reviews_are_sw
     refused = world.apply(sha)
     assert refused.code == 4
     assert "no merged pull request" in refused.summary
-    applied = world.apply(sha, REUSABLE / "specs-apply.yml", inputs={"review": False})
+    applied = world.push_and_apply()[1]
     assert applied.code == 0, applied.log
+
+
+def test_specs_on_main_that_are_not_valid_open_the_issue_and_apply_nothing(world: World) -> None:
+    world.specs.task("nightly", "gone", schedule="0 2 * * *")
+    ended = world.apply(world.push("main"))
+    assert ended.code == 1
+    assert any("file=task-nightly.yaml" in text for text in ended.annotations("error"))
+    assert "gone" in str(only_issue(world)["body"])
 
 
 def test_a_comment_that_was_edited_approves_nothing(world: World) -> None:
@@ -261,11 +273,11 @@ def test_a_failed_apply_opens_an_issue_that_the_next_failure_updates_and_the_nex
     assert "no luck today" in only_comment(world, number, "specrunner-outcome")
     assert world.api.statuses[sha][0]["state"] == "failure"
     world.specs.orchestration("job", "raise SystemExit('still no luck')")
-    failed = world.apply(world.reviewed_and_merged("broken-again")[1])
+    failed = world.push_and_apply()[1]
     assert failed.code == 6
     assert "still no luck" in str(only_issue(world)["body"])
     world.specs.orchestration("job", "print('fine')")
-    assert world.apply(world.reviewed_and_merged("mended")[1]).code == 0
+    assert world.push_and_apply()[1].code == 0
     assert only_issue(world)["state"] == "closed"
 
 
@@ -291,8 +303,7 @@ def test_without_a_server_fresh_runners_remember_by_the_status_branch(world: Wor
     world.specs.write("specrunner.yaml", PROJECT.replace("status: none", "status: {branch: specrunner-status}"))
     world.specs.orchestration("hello", "raise SystemExit('no luck tonight')")
     world.specs.task("nightly", "hello", schedule="* * * * *")
-    sha = world.reviewed_and_merged()[1]
-    applied = world.apply(sha)
+    sha, applied = world.push_and_apply()
     assert applied.code == 0, applied.log
     rewind(world)
     failed = world.dispatch("tick.yml", sha)
@@ -310,8 +321,6 @@ def test_without_a_server_fresh_runners_remember_by_the_status_branch(world: Wor
     rewind(world)
     assert world.dispatch("tick.yml", sha).code == 0
     assert only_issue(world)["state"] == "closed"
-    quiet = world.dispatch("tick.yml", sha)
-    assert quiet.code == 0
 
 
 def test_an_apply_that_may_not_push_its_status_says_which_right_it_needs(world: World, tmp_path: Path) -> None:
@@ -342,8 +351,8 @@ def rewind(world: World) -> None:
 def test_drift_opens_an_issue_updates_it_and_closes_it(world: World) -> None:
     world.runner.kept = world.remote.parent / "self-hosted"  # whose state folder stays
     schedule(world)
-    sha = world.reviewed_and_merged()[1]
-    assert world.apply(sha).code == 0
+    sha, applied = world.push_and_apply()
+    assert applied.code == 0
     assert world.dispatch("drift.yml", sha).outputs["changes"] == "false"
     assert world.api.issues == {}
     database = world.runner.kept / ".specrunner" / "state.db"
