@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from specrunner.forge.headers import header_of
 from tests.acceptance.spec_repo import SpecRepo
 from tests.integration.github_api import REPOSITORY, Api
 from tests.integration.github_runner import READY, REUSABLE, Ended, Event, Runner
@@ -98,3 +99,35 @@ class World:
         planned = self.plan(number)
         assert planned.code == 0, planned.log
         return number, self.merge(number)
+
+
+PROJECT = """\
+    apiVersion: specrunner/v1
+    kind: Project
+    metadata: {name: demo}
+    spec:
+      defaultWorkspace: lab
+      status: none
+    """
+WORKSPACE = """\
+    apiVersion: specrunner/v1
+    kind: Workspace
+    metadata: {name: lab}
+    """
+PLAN = "specrunner-plan"
+
+
+def schedule(world: World, cron: str = "0 2 * * *") -> None:
+    """A task that runs at night; nothing of it runs when it is applied."""
+    world.specs.orchestration("hello", "print('hello')")
+    world.specs.task("nightly", "hello", schedule=cron)
+
+
+def only_comment(world: World, number: int, name: str = PLAN) -> str:
+    [body] = [body for body in world.api.comments_of(number) if header_of(body, name)]
+    return body
+
+
+def only_issue(world: World) -> dict[str, object]:
+    [found] = world.api.issues.values()
+    return found
