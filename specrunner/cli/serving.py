@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from specrunner.cli.controlling import Following, controller_of, followed, following_options, webhook
+from specrunner.cli.keeping import recorded
 from specrunner.cli.terminal import say
 from specrunner.cli.watching import telling
 from specrunner.cli.wiring import STATE_FOLDER, directory_option, interruptible, open_engine
@@ -47,14 +48,14 @@ def serve(root: Path, address: str, port: int | None, max_runs: int | None, foll
     _check_address(address)
     controller = controller_of(following.repo, following, root / STATE_FOLDER) if following.repo else None
     if controller is None:
-        _check_folder(root)
+        check_folder(root)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     for name in ("uvicorn", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)  # what they say of their start and end, we say ourselves
     with open_engine(root / STATE_FOLDER, port, webhook(following, controller), _offered) as engine:
         host = engine.host(max_runs or 2 * (os.cpu_count() or 1))
         specs = controller.specs if controller else lambda: root
-        with interruptible(host.leave), telling(engine, specs), followed(controller):
+        with interruptible(host.leave), telling(engine, specs), recorded(specs, engine), followed(controller):
             kept = host.serve(this_process(SystemClock(), os.environ), lambda: say(_serving(engine, host, root)))
         going = len([run for run in engine.history.active() if run.started_at is not None])
     if not kept:
@@ -80,7 +81,7 @@ def _check_address(address: str) -> None:
         )
 
 
-def _check_folder(root: Path) -> None:
+def check_folder(root: Path) -> None:
     """Raises UsageError where there is nothing to host, rather than making a state folder anywhere."""
     if not (root / STATE_FOLDER / "state.db").exists() and not (root / "specrunner.yaml").exists():
         raise UsageError(

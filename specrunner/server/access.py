@@ -38,11 +38,12 @@ class Access:
         if not header and self.is_open() and not self.engine.users.any():
             check_own(request)
             return ANYBODY
-        self.guesses.check(address, header)
         try:
             identity = self._of_header(header)
         except NotAuthorised:
             if header:
+                # Only now: a right token, which nobody can guess, is let in whatever else came from there.
+                self.guesses.check(address, header)
                 self.refused(address)
             raise
         if self.guesses.succeeded(address, header):
