@@ -15,6 +15,7 @@ from pathlib import Path
 import click
 
 from specrunner.cli.ci_surroundings import git_environ
+from specrunner.cli.offline import from_fork
 from specrunner.core.errors import Diagnostic, Severity, SpecrunnerError
 from specrunner.core.resources import Owner
 from specrunner.core.values import Secret
@@ -28,7 +29,8 @@ from specrunner.record.plumbing import lend
 from specrunner.report.github import github_lines
 
 TOKEN = "GITHUB_TOKEN"  # noqa: S105 - the name of a variable, no secret
-_MASKED_LATER = "Allow it under `permissions:` of the job, if you want it."
+_ALLOW = "Allow it under `permissions:` of the job, if you want it."
+_FORK = "The token of a pull request from a fork may only read; there is nothing to mend."
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,8 @@ class Desk:
             action(self.need())
         except SpecrunnerError as problem:
             reason = " ".join(part for part in (problem.summary, problem.detail) if part)
-            remedy = _MASKED_LATER if isinstance(problem, MissingRight) else problem.remedy
+            allow = _FORK if from_fork() else _ALLOW
+            remedy = allow if isinstance(problem, MissingRight) and self.github is not None else problem.remedy
             self.summary(f"> ⚠ specrunner could not {what}. {reason} {remedy}")
             self.annotate(Diagnostic(f"could not {what}", reason, remedy, severity=Severity.WARNING))
 
