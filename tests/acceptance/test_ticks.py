@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from specrunner.cli import ticking
+from specrunner.core.errors import SpecrunnerError
 from specrunner.core.values import iso
+from specrunner.record.ticks import StatusBook
 from tests.acceptance.shared_branch import (
     Machines,
     daily,
@@ -157,3 +160,40 @@ def test_without_records_there_is_no_tick(quick: Machines) -> None:
     project = repo.root / "specrunner.yaml"
     project.write_text(project.read_text().replace("{branch: specrunner-status}", "none"))
     assert "Without records" in repo.run("tick", code=64).err
+
+
+@pytest.mark.parametrize("moment", ["before its run", "after its run"])
+def test_who_claims_and_is_gone_before_telling_the_end_leaves_a_claim_that_nobody_repeats(
+    quick: Machines, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    def killed(*_words: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        if moment == "before its run":
+            patch.setattr(ticking, "_restorer", lambda *_words: killed)
+        else:
+            patch.setattr(StatusBook, "record", killed)
+        quick.machine("dying").run("tick", code=130)
+    ran = lines_of(quick.notes)
+    assert len(ran) == (moment == "after its run")
+    assert record_of(quick)["status"] == "running"
+    assert quick.machine("next").run("tick").out == "Nothing is due.\n"
+    (path,) = [path for path in quick.status() if path.startswith("default/runs/")]
+    gone = iso(datetime.now(UTC) - timedelta(minutes=1))
+    rewritten(quick, path, lambda text: text[: text.index("  until:")] + f"  until: '{gone}'\n")
+    assert "lost" in quick.machine("later").run("tick").out
+    assert record_of(quick)["status"] == "lost"
+    assert lines_of(quick.notes) == ran
+
+
+def test_what_is_claimed_and_can_not_be_started_has_failed_at_once(
+    quick: Machines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def impossible(*_words: object) -> None:
+        raise SpecrunnerError("The bytes are not to be had.", remedy="Fetch the whole history.")
+
+    monkeypatch.setattr(ticking, "_restorer", lambda *_words: impossible)
+    said = quick.machine("without-history").run("tick", code=6).out
+    assert "The bytes are not to be had." in str(record_of(quick)["detail"])
+    assert record_of(quick)["status"] == "failure" and "failure" in said
