@@ -75,11 +75,11 @@ def following_options(command: _Command) -> _Command:
 
 def controller_of(repo: str, following: Following, state: Path) -> Controller:
     """The controller of a state folder. Raises UsageError for an address that can't be followed."""
-    from specrunner.cli.planning import clock
     from specrunner.controller.access import Access, address, environ_for
     from specrunner.controller.commands import CliCommands
     from specrunner.controller.loop import Controller
     from specrunner.controller.mirror import Mirror, Remote
+    from specrunner.engine.clock import SystemClock
 
     url = address(repo)
     environ = environ_for(
@@ -88,7 +88,7 @@ def controller_of(repo: str, following: Following, state: Path) -> Controller:
     remote = Remote(url, following.branch, environ)
     state.mkdir(parents=True, exist_ok=True)
     mirror = Mirror(state / FOLDER, remote, state, _inside(following.path))
-    return Controller(mirror, CliCommands(following.environment, environ), clock(), following.interval)
+    return Controller(mirror, CliCommands(following.environment, environ), SystemClock(), following.interval)
 
 
 @contextmanager

@@ -9,8 +9,10 @@
         - NotFound         nothing has that name or id
         - Conflict         something already has that name
         - BadInput         what was sent cannot be used: wrong shape, type, column, size
+            . TooLarge     it is more than one request may have
         - Unavailable      it exists but cannot serve now (not deployed, still packaging)
         - PackagingFailed  an orchestration cannot be run: bad bundle or uninstallable requirements
+        - ModelFailed      a model's own code failed: it raised, died, took too long, or answered what is no answer
         - Busy             somebody else holds the lock
         - Transient        it did not work now and may work soon: no answer, 408, 429, 5xx
         - IllegalTransition  a state was to change in a way that its table does not have
@@ -149,6 +151,12 @@ class BadInput(EngineError):
     http_status = 400
 
 
+class TooLarge(BadInput):
+    """What was sent is more than one request may have."""
+
+    http_status = 413
+
+
 class Unavailable(EngineError):
     """It exists, but cannot serve now."""
 
@@ -159,6 +167,10 @@ class PackagingFailed(EngineError):
     """The orchestration cannot be packaged; `detail` ends with the builder's last lines."""
 
     http_status = 422
+
+
+class ModelFailed(EngineError):
+    """A model's own code has failed over a request; `detail` holds its traceback where there is one."""
 
 
 class Busy(EngineError):

@@ -37,9 +37,15 @@ _QUIET: Final = (
     "fastimport.unpackLimit=100",
 )
 _ENVIRON: Final = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
+_lent: dict[str, str] = {}  # by whoever knows how git gets in: variables for git alone
 _CREDENTIALS: Final = re.compile(r"(?<=://)[^/@\s'\"]+(?=@)")
 _NOBODY: Final = "specrunner <specrunner@localhost>"
 _TIMED_OUT: Final = 124  # the status that `timeout` of coreutils gives
+
+
+def lend(environ: Mapping[str, str]) -> None:
+    """Give git, and no other program, these variables for as long as this process lives."""
+    _lent.update(environ)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +110,7 @@ class Plumbing:
                 ["git", *settings, f"--git-dir={self.directory}", *words],
                 istream=PIPE,
                 as_process=True,
-                env=_ENVIRON,
+                env={**_ENVIRON, **_lent},
                 start_new_session=True,  # no terminal: nobody is asked for a password there
             )
         except GitCommandNotFound as problem:
@@ -144,6 +150,12 @@ class Plumbing:
         """Who commits: the user as git knows them, else specrunner itself."""
         done = self.run("-c", "user.useConfigOnly=true", "var", "GIT_COMMITTER_IDENT")
         return done.text.rpartition(" ")[0].rpartition(" ")[0] if done.code == 0 else _NOBODY
+
+    @cached_property
+    def usual_remote(self) -> str:
+        """`origin`, or the only remote there is; empty where there is none, or nobody can tell which."""
+        names = self.run("remote").text.split()
+        return "origin" if "origin" in names else names[0] if len(names) == 1 else ""
 
     def listing(self, commit: str, prefix: str = "") -> dict[str, str]:
         """The blobs of a commit whose paths begin with `prefix`, by path."""

@@ -86,4 +86,5 @@ def said(done: Done) -> str:
     """What git and the remote said, as one text of a few lines."""
     lines = [line.removeprefix("remote: ").strip() for line in done.words.splitlines()]
     told = [line for line in lines if line and not line.startswith("hint:")]
+    told += [line.rpartition("\t")[2] for line in done.text.splitlines() if line.startswith("!")]  # of `--porcelain`
     return "\n".join(told[-_MOST_WORDS:])

@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Route
 
 from specrunner.engine.engine import Engine
 from specrunner.engine.records import Run
-from specrunner.server import inference
+from specrunner.server import inference, open_inference
 from specrunner.server.access import Access
 from specrunner.server.api import face
 from specrunner.server.api.table import JSON, PREFIX, Service
@@ -55,6 +55,7 @@ _MLOPS = (
     catalogue,
     pipelines,
     inference,
+    open_inference,
     logs,
     orchestrations,
     tasks,
@@ -78,6 +79,7 @@ def build_app(
     routes: list[BaseRoute] = [
         *(_own_routes(engine, own) if own else [Route("/healthz", _health)]),
         *(route for part in _MLOPS for route in part.ROUTES),
+        *open_inference.ROUTES,
         *besides,
     ]
     app = Starlette(
@@ -92,6 +94,7 @@ def build_app(
     app.state.background = background or Background(engine)
     app.state.devices = login.Devices()
     app.state.usable_deployments = inference.usable_deployments(engine, app.state.door)
+    app.state.named_deployments = open_inference.named_deployments(engine, app.state.door)
     return app
 
 

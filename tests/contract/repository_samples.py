@@ -86,7 +86,8 @@ def make_hub(folder: Path) -> Hub:
 
 def surroundings(folder: Path) -> Mapping[str, bytes]:
     """All that a person has in a clone: the work tree, the index, HEAD, hooks and settings."""
-    inside = [path for path in folder.rglob("*") if path.is_file() and ".git" not in path.relative_to(folder).parts]
+    ours = {".git", ".specrunner"}
+    inside = [path for path in folder.rglob("*") if path.is_file() and not ours & {*path.relative_to(folder).parts}]
     own = [folder / ".git" / name for name in ("index", "HEAD", "config", "FETCH_HEAD", "ORIG_HEAD", "shallow")]
     hooks = [path for path in (folder / ".git" / "hooks").rglob("*") if path.is_file()]
     return {str(path.relative_to(folder)): path.read_bytes() for path in (*inside, *own, *hooks) if path.exists()}

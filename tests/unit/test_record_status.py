@@ -22,8 +22,9 @@ from specrunner.core.recorded import RunTimes
 from specrunner.core.resources import Resource
 from specrunner.record.files import run_file, run_path
 from specrunner.record.folder import FolderStatus
-from specrunner.record.recorded import header_of, recorded, run_of
+from specrunner.record.recorded import recorded, run_of
 from specrunner.record.status import record
+from specrunner.record.summary import header_of
 from specrunner.record.writing import to_yaml
 from specrunner.targets.faults import Fail, Faulty
 from specrunner.targets.memory import MemoryTarget

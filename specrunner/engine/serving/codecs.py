@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from specrunner.core.errors import BadInput
+from specrunner.core.errors import BadInput, TooLarge
 from specrunner.engine.serving.records import parse_records, parse_text_lists, to_text_lists, write_records
+from specrunner.engine.serving.unpacking import check_arrow, check_rows, read_parquet
 
 _ARROW_FILE_MAGIC = b"ARROW1"
 Body = bytes | bytearray | memoryview
@@ -90,9 +91,15 @@ def encode(table: pa.Table, media: Media) -> bytes:
     """A table as the bytes of a file or answer.
 
     JSON and CSV have times as integer milliseconds since the epoch and ISO 8601 respectively, and each float by
-    the fewest digits that give it back. CSV has lists as JSON texts.
+    the fewest digits that give it back. CSV has lists as JSON texts. Raises BadInput for a column of a type that the
+    format has no form for: what no schema declares may have come as anything.
     """
-    return _WRITERS[media](table)
+    try:
+        return _WRITERS[media](table)
+    except pa.ArrowException as error:
+        raise BadInput(
+            f"The answer can't be written as {media.value}", _first_line(error), f"Ask for {Media.ARROW_FILE.value}."
+        ) from error
 
 
 def _decode(body: Body, media: Media, what: str) -> pa.Table:
@@ -100,7 +107,11 @@ def _decode(body: Body, media: Media, what: str) -> pa.Table:
         raise BadInput(f"{_capital(what)} is empty", f"Expected was {media.value}.", "Send a table.")
     try:
         table = _READERS[media](body)
+        check_rows(table.num_rows)
         table.validate(full=True)
+    except MemoryError as error:
+        detail = f"{len(body):,} bytes came, and there is no memory for what they hold."
+        raise TooLarge(f"{_capital(what)} is too large", detail, "Send it in parts.") from error
     except (pa.ArrowException, OSError, EOFError, ValueError) as error:
         raise BadInput(
             f"{_capital(what)} is not readable as {media.value}",
@@ -112,10 +123,14 @@ def _decode(body: Body, media: Media, what: str) -> pa.Table:
 
 def _read_arrow(body: Body) -> pa.Table:
     buffer = pa.py_buffer(body)
-    if bytes(body[: len(_ARROW_FILE_MAGIC)]) == _ARROW_FILE_MAGIC:
-        with pa.ipc.open_file(buffer) as reader:
+    if bytes(body[: len(_ARROW_FILE_MAGIC)]) != _ARROW_FILE_MAGIC:
+        check_arrow(buffer)
+        with pa.ipc.open_stream(buffer) as reader:
             return reader.read_all()
-    with pa.ipc.open_stream(buffer) as reader:
+    with pa.ipc.open_file(buffer) as reader:
+        # After eight bytes a file is a stream, and its footer names each batch of that once.
+        if reader.num_record_batches != check_arrow(buffer.slice(8)):
+            raise pa.ArrowInvalid("the footer of the file names other batches than there are")
         return reader.read_all()
 
 
@@ -125,7 +140,7 @@ def _read_csv(body: Body) -> pa.Table:
 
 
 def _read_parquet(body: Body) -> pa.Table:
-    return pq.read_table(pa.BufferReader(body))
+    return read_parquet(pa.BufferReader(body))
 
 
 def _write_arrow_file(table: pa.Table) -> bytes:

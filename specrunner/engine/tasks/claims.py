@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -38,16 +38,16 @@ class Entry:
     task: Task
     what: Due | Passed
     origin: Origin = Origin.SCHEDULE
+    instant: str = field(init=False, compare=False)  # what the record is known by
 
-    @property
-    def instant(self) -> str:
-        """What the record is known by."""
-        return stored_instant(self.what.instant if isinstance(self.what, Due) else self.what.last)
+    def __post_init__(self) -> None:
+        known_by = self.what.instant if isinstance(self.what, Due) else self.what.last
+        object.__setattr__(self, "instant", stored_instant(known_by))
 
     @property
     def earliest(self) -> str:
         """The first instant that it says something of."""
-        return stored_instant(self.what.instant if isinstance(self.what, Due) else self.what.first)
+        return self.instant if isinstance(self.what, Due) else stored_instant(self.what.first)
 
 
 def _shortened(entry: Entry, known: Collection[tuple[str, str]]) -> Entry | None:
@@ -120,7 +120,7 @@ def _said(entry: Entry, now: str) -> dict[str, Any]:
     """The columns in which runs and skips differ; every row names all of them, as one statement inserts both."""
     what, ended = entry.what, {"ended_at": None, "created_at": now, "scheduled_at": entry.instant}
     if isinstance(what, Due):
-        return ended | {"due_at": stored_instant(what.at)}
+        return ended | {"due_at": entry.instant if what.at == what.instant else stored_instant(what.at)}
     several = {"first_at": stored_instant(what.first)} if what.first != what.last else {}
     skipped = {"status": RunState.SKIPPED, "reason": what.reason, "detail": what.detail, "ended_at": now}
     return ended | skipped | several
