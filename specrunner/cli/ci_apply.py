@@ -7,20 +7,22 @@ and can be approved by its hash.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from specrunner.cli.ci_plan import failed, plan_context
-from specrunner.cli.desk import Desk, quiet_log
+from specrunner.cli.desk import Desk, inside_workspace, quiet_log
 from specrunner.cli.notifying import applied_news, run_page, secrets_at, tell
 from specrunner.cli.planning import Request, braked_words, planned_for
 from specrunner.cli.terminal import say
 from specrunner.cli.wiring import load_desired
 from specrunner.cli.work import How, at_work, carry_out, check_hash
 from specrunner.core.decide import Wishes
-from specrunner.core.errors import SpecrunnerError, StalePlan
+from specrunner.core.errors import Diagnostic, SpecrunnerError, StalePlan
 from specrunner.core.news import news_of_failure
+from specrunner.core.outcome import Fate
 from specrunner.core.resources import Owner
 from specrunner.forge.reviewed import Merged, Reviewed, hash_words, merged_pull_request, reviewed_plan
 from specrunner.forge.statuses import State
@@ -28,7 +30,7 @@ from specrunner.report.diagnostics import diagnostic_lines
 from specrunner.report.markdown import OUTCOME_HEADER, outcome_markdown, plan_markdown
 from specrunner.report.outcomes import outcome_summary
 from specrunner.report.problems import problems_markdown
-from specrunner.report.words import plan_summary
+from specrunner.report.words import plan_summary, run_words
 
 if TYPE_CHECKING:
     from specrunner.core.notifications import News
@@ -82,9 +84,21 @@ def applied(desk: Desk, root: Path, wanted: Wanted) -> int:
         course.problem, course.code = problem, problem.exit_code
         with quiet_log():
             say(diagnostic_lines(problem.diagnostics))
+    desk.annotate(*_told(course), prefix=inside_workspace(root))
     _report(desk, course, desired.owner)
     _notify(root, desired, course)
     return course.code
+
+
+def _told(course: _Course) -> Iterator[Diagnostic]:
+    """What is annotated: why nothing was applied, or each step and run that failed."""
+    if course.problem is not None:
+        yield from course.problem.diagnostics
+    if course.outcome is not None:
+        yield from course.outcome.problems
+        yield from (step.problem for step in course.outcome.with_fate(Fate.FAILED) if step.problem is not None)
+        for run in course.outcome.unsuccessful_runs:
+            yield Diagnostic(f"the run of {run.task} ended as {run_words(run)}", run.detail)
 
 
 def _notify(root: Path, desired: Desired, course: _Course) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.acceptance.shared_branch import Machines, make_machines, noting, push
-from tests.acceptance.spec_repo import SpecRepo, lines_of
+from tests.acceptance.spec_repo import SpecRepo, lines_of, stopped, until
 from tests.contract.repository_samples import git, surroundings
 
 BRANCH = "specrunner-status"
@@ -108,3 +109,38 @@ def test_outside_git_a_branch_is_told_to_be_impossible(repo: SpecRepo) -> None:
     project = repo.root / "specrunner.yaml"
     project.write_text(project.read_text().replace("directory: status", "branch: specrunner-status"))
     assert "in no git repository" in repo.run("apply", "--yes", code=1).err
+
+
+def test_a_run_by_hand_is_recorded_and_status_tells_what_others_have_recorded(
+    world: tuple[Machines, SpecRepo],
+) -> None:
+    machines, repo = world
+    noting(machines, repo, schedule="0 2 * * *")
+    push(repo, "a schedule")
+    repo.run("apply", "--yes")
+    repo.run("run", "noting")
+    task = yaml.safe_load(machines.status()["default/tasks/lab/noting.yaml"])
+    assert [run["status"] for run in task["lastRuns"]] == ["success"]
+    assert machines.status()["default/badges/lab/noting.svg"].count(b"success") == 3
+    other = machines.machine("other")
+    shown = other.run("status", "--recorded").out
+    assert "noting" in shown and "success" in shown and "in " in shown
+    told = other.run("status", "--recorded", "--json").json
+    assert {found["key"] for found in told["objects"]} == {"Workspace/lab", "Orchestration/lab/note", "Task/lab/noting"}
+    assert told["last_runs"][0]["status"] == "success"
+    with other.start("status", "--recorded", "--watch") as process:
+        assert process.stdout is not None
+        until(lambda: "noting" in (process.stdout.readline() if process.stdout else ""), "a table")
+        stopped(process, signal.SIGINT, 0)
+
+
+def test_a_host_records_what_it_runs_without_being_asked(world: tuple[Machines, SpecRepo]) -> None:
+    machines, repo = world
+    noting(machines, repo, schedule="* * * * *", history={"succeeded": 1, "failed": 1})
+    push(repo, "a schedule")
+    repo.run("apply", "--yes")
+    with repo.start("serve") as process:
+        repo.run("run", "noting")
+        until(lambda: any("/runs/" in path for path in machines.status()), "a record on the remote")
+        stopped(process, signal.SIGTERM, 0)
+    assert machines.hub.history()[0] == "Status of acceptance/default"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-import orjson
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -22,8 +22,10 @@ from specrunner.engine.serving.tensors import is_list
 def parse_json(body: bytes | bytearray | memoryview) -> Json:
     """A JSON value; NaN and infinities count as numbers. Raises ValueError where it is none, or nested too deeply."""
     try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
+        return msgspec.json.decode(body)
+    except RecursionError:
+        raise ValueError("It is nested too deeply") from None
+    except msgspec.DecodeError:
         # Python's own reader takes what Python's own writer makes of a float that is no number.
         try:
             return json.loads(bytes(body))

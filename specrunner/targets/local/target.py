@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,8 +22,9 @@ from specrunner.core.values import JsonObject, Secret
 from specrunner.engine.engine import Engine
 from specrunner.engine.records import Run, Task
 from specrunner.targets.base import Note, PutOrder, Stored, silent
-from specrunner.targets.local import capabilities, following, reading
+from specrunner.targets.local import capabilities, following, reading, serving
 from specrunner.targets.local.changing import Change, Restoring, remove
+from specrunner.targets.serving import LogRows, PipelineView, Span
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -194,6 +195,26 @@ class LocalTarget:
             )
         usable = self._engine.deployments.usable(deployment.id, self._engine.user_holder)
         return self._engine.planes.infer(usable, rows())
+
+    def pipelines(self) -> Sequence[PipelineView]:
+        """All pipelines."""
+        return serving.pipelines(self._engine)
+
+    def deploy(self, pipeline: Key, version: str | None = None) -> PipelineView:
+        """Hold a version of a pipeline as this user."""
+        return serving.deploy(self._engine, pipeline, version)
+
+    def undeploy(self, pipeline: Key, *, force: bool = False) -> PipelineView:
+        """Give back this user's hold, with `force` also that of the specs."""
+        return serving.undeploy(self._engine, pipeline, force=force)
+
+    def logged(self, pipeline: Key, limit: int | None, span: Span) -> LogRows:
+        """Rows of an inference log."""
+        return serving.logged(self._engine, pipeline, limit, span)
+
+    def export(self, pipeline: Key, path: Path, span: Span) -> int:
+        """An inference log, or a span of it, as a file."""
+        return serving.export(self._engine, pipeline, path, span)
 
     def stop_waiting(self) -> None:
         """Let every `run` return soon; the runs themselves go on under their supervisors."""

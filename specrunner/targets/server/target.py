@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -186,9 +186,19 @@ class ServerTarget:
             data = file.read_bytes()
         except OSError as problem:
             raise BadInput(f"{file} can't be read", f"{problem.strerror}.", "Name a file that exists.") from problem
-        media = tables.media_of_path(file)
+        return self._inferred(pipeline, data, tables.media_of_path(file))
+
+    def infer_table(self, pipeline: Key, rows: Callable[[], pa.Table]) -> pa.Table:
+        """Infer on rows."""
+        from specrunner.engine import tables
+
+        return self._inferred(pipeline, tables.encode(rows(), tables.Media.ARROW_FILE), tables.Media.ARROW_FILE)
+
+    def _inferred(self, pipeline: Key, data: bytes, media: str) -> pa.Table:
+        from specrunner.engine import tables
+
         response = self._http.fetch(
-            Sent("POST", "/infer", query={"pipeline": pipeline}, content=data, media=media.value)
+            Sent("POST", "/infer", query={"pipeline": pipeline}, content=data, media=str(media))
         )
         return tables.decode(response.content, tables.Media.ARROW_FILE)
 
