@@ -298,7 +298,7 @@ def test_nothing_that_is_sent_makes_the_server_fail(standing: OwnFace, soak: Soa
         operation: Any = found.ok()  # type: ignore[union-attr]
 
         @settings(
-            max_examples=200 if soak.is_full else 5,
+            max_examples=50 if soak.is_full else 5,
             deadline=None,
             database=None,
             derandomize=not soak.is_full,
