@@ -33,9 +33,14 @@ async def _infer(request: Request) -> Response:
     # The signature is checked before the body is read; whether the caller lives, with the rest, in the one thread.
     who = door_of(request).signed(request)
     body = await read_body(request, MAX_INFERENCE_BYTES)
-    content_type = request.headers.get("content-type", "")
-    answer = _answer_json if _CUSTOM in content_type else _answer
-    return await run_in_threadpool(answer, who, request, body)
+    custom = is_custom_json(request.headers.get("content-type", ""), body)
+    return await run_in_threadpool(_answer_json if custom else _answer, who, request, body)
+
+
+def is_custom_json(content_type: str, body: bytes) -> bool:
+    """Whether the model is to get the value as it is: the newer clients say so, the older send an object as JSON."""
+    plain = content_type.strip().lower() == "application/json"
+    return _CUSTOM in content_type or (plain and body.lstrip()[:1] == b"{")
 
 
 def _answer_json(who: str, request: Request, body: bytes) -> Response:
