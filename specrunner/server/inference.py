@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 MAX_INFERENCE_BYTES = 256 * 2**20
 
 _CUSTOM = "format=wallaroo"
+_SMALL = 256 * 2**10  # bytes of a request that is decoded in no time
 
 
 async def _infer(request: Request) -> Response:
@@ -40,15 +41,35 @@ async def _infer(request: Request) -> Response:
             detail="Custom JSON (a dict in, a list of dicts out) is for pipelines of Python models.",
             remedy="Send a pandas.DataFrame or a pyarrow.Table.",
         )
-    return await run_in_threadpool(_answer, who, request, body)
+    return await quickly(request, who, body, request.app.state.usable_deployments.known(who, *_named(request)), _answer)
+
+
+async def quickly(
+    request: Request,
+    who: str,
+    body: bytes,
+    deployment: Deployment | None,
+    answer: Callable[[str, Request, bytes], Response],
+) -> Response:
+    """The answer: made here and now where it takes no longer than handing it to another thread and back, else there.
+
+    That is where the caller is known (`deployment`), the body is small, and the pipeline has answered at once of late.
+    """
+    engine: Engine = request.app.state.engine
+    if deployment is not None and len(body) <= _SMALL and engine.planes.is_quick(deployment):
+        return answer(who, request, body)
+    return await run_in_threadpool(answer, who, request, body)
+
+
+def _named(request: Request) -> tuple[str, str]:
+    return request.path_params["deployment"], request.path_params["pipeline"]
 
 
 def _answer(who: str, request: Request, body: bytes) -> Response:
     from specrunner.engine import tables
 
     engine: Engine = request.app.state.engine
-    path = request.path_params
-    deployment = request.app.state.usable_deployments(who, path["deployment"], path["pipeline"])
+    deployment = request.app.state.usable_deployments(who, *_named(request))
     table = tables.decode(body, request.headers.get("content-type", ""))
     began = time.perf_counter()
     result = as_clients_count(engine.planes.infer(deployment, table))

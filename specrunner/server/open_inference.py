@@ -17,7 +17,7 @@ from specrunner.engine.engine import Engine
 from specrunner.engine.records import Deployment, Pipeline
 from specrunner.server.calls import door_of, guarded, read_body
 from specrunner.server.door import Door
-from specrunner.server.inference import MAX_INFERENCE_BYTES
+from specrunner.server.inference import MAX_INFERENCE_BYTES, quickly
 from specrunner.server.remembered import Remembered
 
 Named = tuple[Deployment, str]
@@ -46,7 +46,8 @@ async def _model_ready(request: Request) -> Response:
 async def _infer(request: Request) -> Response:
     who = _who(request)
     body = await read_body(request, MAX_INFERENCE_BYTES)
-    return await run_in_threadpool(_answer, request, who, body)
+    named = request.app.state.named_deployments.known(who, *_asked(request))
+    return await quickly(request, who, body, named[0] if named else None, _answer)
 
 
 def _who(request: Request) -> str:
@@ -76,7 +77,7 @@ def _is_ready(request: Request, who: str) -> Response:
     return JSONResponse({"name": deployment.pipeline, "ready": True})
 
 
-def _answer(request: Request, who: str, body: bytes) -> Response:
+def _answer(who: str, request: Request, body: bytes) -> Response:
     from specrunner.engine import tables
 
     engine: Engine = request.app.state.engine
@@ -92,11 +93,13 @@ def _answer(request: Request, who: str, body: bytes) -> Response:
 
 def _named(request: Request, who: str) -> Named:
     """The deployment that a path names, and its version in force. Raises as `_find` does."""
-    path = request.path_params
-    found: Named = request.app.state.named_deployments(
-        who, path["pipeline"], request.query_params.get("workspace"), path.get("version")
-    )
+    found: Named = request.app.state.named_deployments(who, *_asked(request))
     return found
+
+
+def _asked(request: Request) -> tuple[str, str | None, str | None]:
+    path = request.path_params
+    return path["pipeline"], request.query_params.get("workspace"), path.get("version")
 
 
 def named_deployments(engine: Engine, door: Door) -> Remembered[str | None, Named]:

@@ -13,6 +13,7 @@ The answer has these columns, in this order, with exactly these types:
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -36,6 +37,9 @@ from specrunner.engine.serving.tensors import (
 from specrunner.engine.serving.validations import Validation, failures
 
 ALL_COLUMNS = "*"
+
+_AT_ONCE = 0.003  # seconds
+_WEIGHT = 0.1  # of the last request in the average
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -79,6 +83,7 @@ class PipelinePlane:
         self._steps = tuple(steps)
         self._log = log
         self._validations = tuple(validations)
+        self._seconds = 2 * _AT_ONCE  # that a request took of late; unknown at first
         # What splits go by, and the first model does not take, is kept from the models.
         taken = {field.name for field in steps[0].model.inputs}
         self._keys = tuple(dict.fromkeys(step.split.key for step in steps if step.split and step.split.key))
@@ -99,6 +104,7 @@ class PipelinePlane:
 
         Raises BadInput saying which step expected what.
         """
+        began = time.perf_counter()
         table = table.combine_chunks()
         keys, rows = self._put_aside(table)
         watched: list[_Column] = []
@@ -114,7 +120,13 @@ class PipelinePlane:
         result = _result(inputs, current, watched, failures(self._validations, current), now)
         if self._log is not None:
             self._log.append(result)
+        self._seconds += _WEIGHT * (time.perf_counter() - began - self._seconds)
         return result
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether the last requests took some milliseconds, on average."""
+        return self._seconds < _AT_ONCE
 
     def close(self) -> None:
         """Free every model."""

@@ -105,6 +105,11 @@ class Planes:
                 self.log(deployment.pipeline_id).append(result)
                 return result
 
+    def is_quick(self, deployment: Deployment) -> bool:
+        """Whether it is loaded, and has answered its last requests at once: nobody need fear to wait for it."""
+        serving = self._of_version.get(deployment.version_id)
+        return serving is not None and serving.plane is not None and serving.plane.is_quick
+
     def plane(self, deployment: Deployment) -> PipelinePlane:
         """What serves a deployment, loaded if it isn't. Raises as `deploy` does."""
         return self._plane(deployment.version_id)
