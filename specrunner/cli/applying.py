@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from specrunner.cli.notifying import applied_news, tell
 from specrunner.cli.offline import from_fork, offline_option
 from specrunner.cli.options import (
     adopt_option,
@@ -31,6 +32,7 @@ from specrunner.core.keys import Key
 from specrunner.report.diagnostics import diagnostic_lines
 
 if TYPE_CHECKING:
+    from specrunner.core.outcome import Outcome
     from specrunner.core.plan import Plan
     from specrunner.core.resources import Desired
     from specrunner.reconcile.planner import Planned
@@ -98,6 +100,7 @@ def apply(
         if expect is not None:
             check_hash(approved, expect)
             expect = None  # what is left of it, where a part is done already, has another hash
+    outcomes: list[Outcome] = []
     how = How(
         yes,
         force,
@@ -110,6 +113,7 @@ def apply(
         _unlock_command(environment),
         record,
         push,
+        outcomes.append,
     )
     desired = load_desired(root, environment, offline)
     say(diagnostic_lines(desired.warnings), stderr=True)
@@ -121,7 +125,10 @@ def apply(
         return _as_approved(planned, approved) if approved is not None else planned
 
     with at_work(request, desired, how) as work:
-        return carry_out(work, made(work))
+        status, source = carry_out(work, made(work)), work.source
+        news = applied_news(desired, work.target, outcomes[0] if outcomes else None)
+    tell(desired.notifications, news, source)
+    return status
 
 
 @click.command()

@@ -82,6 +82,15 @@ class Controller:
         """The branch may have news."""
         self._news.set()
 
+    def specs(self) -> Path | None:
+        """The folder of the specs that were applied last, or are being applied first; None where there are none yet.
+
+        Raises SpecrunnerError.
+        """
+        known = memory.load(self.mirror.folder)
+        commit = known.good or (known.seen if known.valid else "")
+        return self.mirror.specs_at(commit) if commit else None
+
     def leave(self) -> None:
         """Have `run` return soon."""
         self._leaving.set()

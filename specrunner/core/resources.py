@@ -10,6 +10,7 @@ from enum import StrEnum
 from specrunner.core.errors import Diagnostic, Place
 from specrunner.core.fields import VERBATIM, Action, Rule, plain, rule_for
 from specrunner.core.keys import Key, Kind
+from specrunner.core.notifications import Notification
 from specrunner.core.values import Json, JsonObject, digest, is_nothing
 
 
@@ -82,6 +83,7 @@ class Desired:
     target: Json = "local"
     status: Json = None
     safety: Safety = Safety()
+    notifications: tuple[Notification, ...] = ()
     warnings: tuple[Diagnostic, ...] = ()
 
 
@@ -171,6 +173,15 @@ def _ordering(names: frozenset[str]) -> tuple[tuple[str, Rule], ...]:
         for name, rule in rows
         if rule.action is Action.RUN or (name == "orchestration" and "orchestrationSha" not in names)
     )
+
+
+def content_identity(sha: str, spec: JsonObject) -> str:
+    """What a version of a model is, for whoever asks whether two are the same: its bytes, and how they are loaded.
+
+    An ONNX file is all of it, where nothing more is declared; for others framework, requirements and schema count.
+    """
+    rest = {name: value for name, value in spec.items() if name not in {"path", "sha"} and not is_nothing(value)}
+    return sha if not sha or rest == {"framework": "onnx"} else digest({"sha": sha, **rest})
 
 
 def references_of(key: Key, spec: JsonObject) -> tuple[Key, ...]:

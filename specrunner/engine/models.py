@@ -1,14 +1,21 @@
-"""Models: versions known by the sha256 of their bytes; uploading the same bytes makes no new version."""
+"""Models: versions known by the sha256 of their bytes; uploading the same bytes makes no new version.
+
+A version of a framework that needs an environment is `pending_packaging → packaging → ready | error`; `loading` takes
+it through that. Others are ready at once.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, BinaryIO
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from specrunner.core.errors import Conflict, NotFound
-from specrunner.core.values import JsonObject, canonical, parse_iso
+from specrunner.core.lifecycle import MODEL_TRANSITIONS, ModelState, moved
+from specrunner.core.resources import content_identity
+from specrunner.core.values import Json, JsonObject, canonical, parse_iso
 from specrunner.engine.context import Context, new_id
 from specrunner.engine.records import ModelVersion
 from specrunner.engine.store import tables
@@ -20,6 +27,8 @@ _SELECT = sa.select(_V, _M.c.name, _M.c.workspace_id).join(_M, _M.c.id == _V.c.m
 
 _NAMED = _SELECT.where(_M.c.workspace_id == sa.bindparam("in_workspace"), _M.c.name == sa.bindparam("this"))
 _NEWEST = _NAMED.order_by(_V.c.id.desc()).limit(1)
+_ONNX = "onnx"
+_PLAIN: JsonObject = {"framework": _ONNX}
 
 
 class Models:
@@ -54,6 +63,9 @@ class Models:
                     "size": size,
                     "file_name": file_name,
                     "config": dict(config),
+                    "status": _first_state(config),
+                    "error": "",
+                    "lock": "",
                     "created_at": self._context.now(),
                 }
                 connection.execute(sa.insert(_V).values(row))
@@ -62,6 +74,14 @@ class Models:
     def newest(self, workspace_id: int, name: str) -> ModelVersion:
         """The newest version of a model. Raises NotFound."""
         return self._one(_NEWEST, name, {"in_workspace": workspace_id, "this": name})
+
+    def in_force(self, workspace_id: int, name: str) -> ModelVersion:
+        """The newest version of a model that can be deployed; the newest one where none can. Raises NotFound."""
+        newest = self.newest(workspace_id, name)
+        if newest.status is ModelState.READY:
+            return newest
+        ready = (one for one in self.versions(newest.model_id) if one.status is ModelState.READY)
+        return next(ready, newest)
 
     def version(self, version_id: int) -> ModelVersion:
         """One version by its id. Raises NotFound."""
@@ -82,6 +102,35 @@ class Models:
         newest = sa.select(sa.func.max(_V.c.id)).group_by(_V.c.model_id)
         with self._context.database.read() as connection:
             return [_record(row) for row in connection.execute(_SELECT.where(_V.c.id.in_(newest)).order_by(_V.c.id))]
+
+    def locked(self) -> list[ModelVersion]:
+        """Every version that has an environment of its own."""
+        with self._context.database.read() as connection:
+            return [_record(row) for row in connection.execute(_SELECT.where(_V.c.lock != "").order_by(_V.c.id))]
+
+    def identities(self, of: Collection[str] | None = None) -> dict[str, str]:
+        """By the UUID of a version (all, or some) what it is, for those that are more than their bytes."""
+        query = sa.select(_V.c.version, _V.c.sha, _V.c.config)
+        # The plain ones, mostly all, are not even read.
+        query = query.where(_V.c.version.in_(of)) if of is not None else query.where(_V.c.config != _PLAIN)
+        with self._context.database.read() as connection:
+            found = {row.version: (row.sha, content_identity(row.sha, row.config)) for row in connection.execute(query)}
+        return {version: identity for version, (sha, identity) in found.items() if identity != sha}
+
+    def move(self, version: ModelVersion, state: ModelState, **values: Json) -> ModelVersion:
+        """Take a version to another state, with its `error` or `lock`. Raises IllegalTransition."""
+        moved(MODEL_TRANSITIONS, version.status, state)
+        with self._context.database.write() as connection:
+            connection.execute(sa.update(_V).where(_V.c.id == version.id).values(status=state, **values))
+            self._context.event(connection, f"model:{version.id}", state)
+        return self.version(version.id)
+
+    def declare(self, version: ModelVersion, schema: JsonObject) -> ModelVersion:
+        """Remember `inputs` and `outputs` that were told after the upload."""
+        with self._context.database.write() as connection:
+            config = {**version.config, **schema}
+            connection.execute(sa.update(_V).where(_V.c.id == version.id).values(config=config))
+        return self.version(version.id)
 
     def delete(self, workspace_id: int, name: str, used_by: list[str]) -> None:
         """Remove a model with all its versions; one that isn't there is fine.
@@ -114,6 +163,10 @@ def _newest(condition: sa.ColumnElement[bool]) -> sa.Select[Any]:
     return _SELECT.where(condition).order_by(_V.c.id.desc()).limit(1)
 
 
+def _first_state(config: JsonObject) -> ModelState:
+    return ModelState.READY if config.get("framework", _ONNX) == _ONNX else ModelState.PENDING_PACKAGING
+
+
 def _record(row: Any) -> ModelVersion:
     return ModelVersion(
         id=row.id,
@@ -126,4 +179,7 @@ def _record(row: Any) -> ModelVersion:
         file_name=row.file_name,
         config=row.config,
         created_at=parse_iso(row.created_at),
+        status=ModelState(row.status),
+        error=row.error,
+        lock=row.lock,
     )

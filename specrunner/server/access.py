@@ -20,6 +20,7 @@ from specrunner.engine.tokens import PREFIX
 from specrunner.server.auth import Forbidden, NotAuthorised, living_caller, signed_run
 from specrunner.server.guesses import Guesses, TooManyFailures
 
+_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "via")
 ANYBODY = Identity("anybody on this machine")
 
 
@@ -38,11 +39,12 @@ class Access:
         if not header and self.is_open() and not self.engine.users.any():
             check_own(request)
             return ANYBODY
-        self.guesses.check(address, header)
         try:
             identity = self._of_header(header)
         except NotAuthorised:
             if header:
+                # Only now: a right token, which nobody can guess, is let in whatever else came from there.
+                self.guesses.check(address, header)
                 self.refused(address)
             raise
         if self.guesses.succeeded(address, header):
@@ -106,10 +108,11 @@ def check_own(request: HTTPConnection) -> None:
     host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
     origin = request.headers.get("origin")
     own = origin is None or is_loopback(urlsplit(origin).hostname or "")
-    if not is_loopback(host) or not own or request.headers.get("sec-fetch-site") == "cross-site":
+    foreign = request.headers.get("sec-fetch-site") == "cross-site" or any(map(request.headers.get, _FORWARDED))
+    if not is_loopback(host) or not own or foreign:
         raise Forbidden(
             "This server answers without a token only to programs on its own machine.",
-            detail="The request came for another host's name, or was sent by a web page of another origin.",
+            detail="This one came for another host's name, through a proxy, or from a web page of another origin.",
             remedy="Send a token; `specrunner token create` makes one.",
         )
 

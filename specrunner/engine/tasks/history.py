@@ -17,6 +17,7 @@ from specrunner.engine.records import Orchestration, Origin, Run, Task
 from specrunner.engine.store import tables
 
 _T = tables.runs
+_E = tables.events
 _ELSEWHERE = "restored from its record; it ran on another machine, or before this state folder"
 _ENDED = [str(state) for state in RunState if state.ended]
 
@@ -60,6 +61,24 @@ class History:
     def active(self) -> list[Run]:
         """The runs that have not ended."""
         return self._select(_T.c.status.notin_(_ENDED))
+
+    def last_event(self) -> int:
+        """The number of the newest event, from which on `ended_after` tells; 0 where there is none."""
+        with self._context.database.read() as connection:
+            return int(connection.execute(sa.select(sa.func.max(_E.c.seq))).scalar() or 0)
+
+    def ended_after(self, event: int, most: int = 200) -> tuple[int, list[Run]]:
+        """The runs whose end is an event after that one, oldest first, and the number of the last event looked at.
+
+        What was only restored from records did not end now.
+        """
+        query = sa.select(_E.c.seq, _E.c.subject, _E.c.event, _E.c.data).where(_E.c.seq > event)
+        with self._context.database.read() as connection:
+            rows = connection.execute(query.order_by(_E.c.seq).limit(most)).all()
+            ended = [row for row in rows if row.event in _ENDED and (row.data or {}).get("reason") != "recorded"]
+            ids = [row.subject.removeprefix("run:") for row in ended if row.subject.startswith("run:")]
+            found = {run.id: run for run in map(_record, connection.execute(_SELECT.where(_T.c.id.in_(ids))))}
+        return (rows[-1].seq if rows else event), [found[one] for one in ids if one in found]
 
     def last_per_intent(self, task_id: str | None = None) -> dict[str, dict[str, Run]]:
         """By task id and intent, the newest run of that intent whose code may have begun, or has yet to.

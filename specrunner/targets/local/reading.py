@@ -48,7 +48,7 @@ def stored(engine: Engine, key: Key) -> Stored | None:
     """The bytes of a model or an orchestration as it is in force; None where there are none."""
     with suppress(NotFound), engine.snapshot():
         if key.kind is Kind.MODEL:
-            model = engine.models.newest(_workspace_id(engine, key), key.name)
+            model = engine.models.in_force(_workspace_id(engine, key), key.name)
             return _stored(engine, model.file_name, model.sha)
         if key.kind is Kind.ORCHESTRATION:
             version = shapes.in_force(engine, engine.orchestrations.named(_workspace_id(engine, key), key.name))
@@ -110,9 +110,10 @@ def _shapes(engine: Engine, names: Mapping[int, str], owners: _Owners) -> Iterat
     for model in engine.models.all():
         yield Key(Kind.MODEL, names[model.workspace_id], model.name), shapes.model(engine, model)
     deployments = {found.pipeline_id: found for found in engine.deployments.all()}
+    identities = engine.models.identities()
     for pipeline in engine.pipelines.all():
         key = Key(Kind.PIPELINE, names[pipeline.workspace_id], pipeline.name)
-        yield key, shapes.pipeline(engine, pipeline, deployments.get(pipeline.id))
+        yield key, shapes.pipeline(engine, pipeline, deployments.get(pipeline.id), identities)
     yield from _orchestrations_and_tasks(engine, names)
 
 

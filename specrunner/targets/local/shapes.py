@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from specrunner.core.lifecycle import OrchestrationState, TaskState
+from specrunner.core.lifecycle import ModelState, OrchestrationState, TaskState
 from specrunner.core.values import Json, JsonObject
 from specrunner.engine.engine import Engine
 from specrunner.engine.records import Connection, Deployment, ModelVersion, Orchestration, Ownership, Pipeline, Task
@@ -35,16 +35,30 @@ def connection(found: Connection, details: JsonObject, record: Ownership | None)
     return Shape(spec, found.id, "ready")
 
 
-def model(engine: Engine, found: ModelVersion) -> Shape:
-    """The newest version of a model."""
+def model(engine: Engine, newest: ModelVersion) -> Shape:
+    """A model, from its newest version.
+
+    One whose environment can't be had is not in force: the one before it is, or none.
+    """
+    if newest.status is ModelState.READY:
+        return _model(engine, newest)
+    found = engine.models.in_force(newest.workspace_id, newest.name)
+    if found.status is not ModelState.READY:
+        return Shape({}, str(newest.id), str(newest.status), newest.error)
+    return _model(engine, found)._replace(detail=f"A newer version is not in force: {newest.error or newest.status}")
+
+
+def _model(engine: Engine, found: ModelVersion) -> Shape:
     # Bytes that are gone are put back by uploading them once more.
     sha = found.sha if engine.has_artifact(found.sha) else ""
     return Shape({**found.config, "sha": sha}, str(found.id), "ready" if sha else "missing")
 
 
-def pipeline(engine: Engine, found: Pipeline, deployment: Deployment | None) -> Shape:
-    """A pipeline with its deployment."""
-    spec = {**found.settings, **_steps(engine, found)}
+def pipeline(
+    engine: Engine, found: Pipeline, deployment: Deployment | None, identities: Mapping[str, str] | None = None
+) -> Shape:
+    """A pipeline with its deployment; `identities` as `engine.models` tells them, asked for where they are left out."""
+    spec = {**found.settings, **_steps(engine, found, identities)}
     # What the spec declares is its own hold; whether others hold the pipeline too is not its business.
     if deployment is not None and engine.spec_holder in deployment.holders:
         spec["deployed"] = True
@@ -54,13 +68,15 @@ def pipeline(engine: Engine, found: Pipeline, deployment: Deployment | None) -> 
     return Shape(spec, str(found.id), state)
 
 
-def _steps(engine: Engine, found: Pipeline) -> dict[str, Json]:
+def _steps(engine: Engine, found: Pipeline, identities: Mapping[str, str] | None) -> dict[str, Json]:
     if found.current is None:
         return {}
     models = engine.pipelines.models_of(found.current)
+    if identities is None:
+        identities = engine.models.identities([model.version for model in models])
     return {
         "steps": engine.pipelines.spec_steps(found.current),
-        "modelShas": {model.name: model.sha for model in models},
+        "modelShas": {model.name: identities.get(model.version, model.sha) for model in models},
     }
 
 
