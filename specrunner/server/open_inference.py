@@ -14,7 +14,7 @@ from starlette.routing import Route
 from specrunner import __version__
 from specrunner.core.errors import Conflict, NotFound
 from specrunner.engine.engine import Engine
-from specrunner.engine.records import Deployment, Pipeline
+from specrunner.engine.records import Deployment
 from specrunner.server.calls import door_of, guarded, read_body
 from specrunner.server.door import Door
 from specrunner.server.inference import MAX_INFERENCE_BYTES, quickly
@@ -111,25 +111,23 @@ def _find(engine: Engine, door: Door, who: str, name: str, workspace: str | None
     """Raises NotAuthorised, NotFound, Conflict where several have the name, Unavailable for what is not deployed."""
     caller = door.living(who)
     places = [place.id for place in caller.workspaces if workspace in {None, place.name}]
-    found = [
-        pipeline for pipeline in engine.pipelines.all() if pipeline.name == name and pipeline.workspace_id in places
-    ]
+    found = [pipeline for pipeline, place in engine.pipelines.called(name) if place in places]
     if len(found) > 1:
         raise Conflict(
             f"Several workspaces have a pipeline {name!r}.", remedy="Say which is meant: `?workspace=NAME` in the URL."
         )
-    deployment = engine.deployments.of_pipeline(found[0].id) if found else None
+    deployment = engine.deployments.of_pipeline(found[0]) if found else None
     if deployment is None:
         raise NotFound(f"There is no deployed pipeline {name!r}.", remedy="Deploy it first.")
     usable = engine.deployments.usable(deployment.id, caller.holder)
-    return usable, _in_force(engine, found[0], usable, version)
+    return usable, _in_force(engine, usable, version)
 
 
-def _in_force(engine: Engine, pipeline: Pipeline, deployment: Deployment, asked: str | None) -> str:
+def _in_force(engine: Engine, deployment: Deployment, asked: str | None) -> str:
     version = engine.pipelines.version(deployment.version_id).version
     if asked not in {None, version}:
         raise NotFound(
-            f"The version {asked!r} of {pipeline.name!r} is not deployed.",
+            f"The version {asked!r} of {deployment.pipeline!r} is not deployed.",
             detail=f"In force is {version}.",
             remedy="Leave the version out of the URL, or deploy that one.",
         )

@@ -175,7 +175,7 @@ class Planes:
         from specrunner.engine.serving.inference_log import LogRetention
 
         try:
-            declared = self.pipelines.get(pipeline_id).settings.get("log") or {}
+            declared = self.pipelines.settings_of(pipeline_id).get("log") or {}
         except NotFound:
             return LogRetention()
         age, size = declared.get("retention"), declared.get("maxSize")
