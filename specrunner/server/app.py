@@ -18,6 +18,7 @@ from specrunner.engine.records import Run
 from specrunner.server import inference, open_inference
 from specrunner.server.access import Access
 from specrunner.server.api import face
+from specrunner.server.api.sharing import Shared
 from specrunner.server.api.table import JSON, PREFIX, Service
 from specrunner.server.api.watching import Counting, Counts
 from specrunner.server.background import Background
@@ -109,7 +110,7 @@ class Own:
 
 
 def _own_routes(engine: Engine, own: Own) -> list[BaseRoute]:
-    service = Service(engine, LocalTarget(engine), own.access, own.news, own.carry)
+    service = Service(engine, LocalTarget(engine), own.access, own.news, own.carry, Shared(engine.generation))
     return face.routes(service)
 
 
