@@ -49,6 +49,8 @@ COMMANDS: Final = {
     "doctor": "doctor",
     "secrets": "secrets",
     "user": "users",
+    "token": "tokens",
+    "audit": "tokens",
     "ci": "ci",  # for workflows; not listed in the help, where it would stand in people's way
 }
 # Commands that may change what is on the target, be it a lease or the log of inferences. No other does, whatever its
@@ -72,6 +74,8 @@ WRITES: Final = frozenset(
         "env prune",
         "pipeline deploy",
         "pipeline undeploy",
+        "token create",
+        "token revoke",
         "ci apply",
         "ci record",
         "ci tick",
@@ -107,6 +111,8 @@ SHORT: Final = {
     "doctor": "Check what this machine can and cannot do.",
     "secrets": "Change the key that stored secrets are sealed with.",
     "user": "Say who may log in to the server of a state folder.",
+    "token": "Say who may call the server here, and what they may do.",
+    "audit": "Show who did what through the server.",
 }
 
 

@@ -89,7 +89,8 @@ def test_the_key_is_not_changed_under_a_living_host(repo: SpecRepo) -> None:
 @pytest.mark.parametrize(
     ("words", "folder", "reason"),
     [
-        (("--host", "0.0.0.0"), "specs", "does not listen on 0.0.0.0"),
+        (("--host", "0.0.0.0"), "specs", "not said on which port of 0.0.0.0"),
+        (("--host", "0.0.0.0", "--port", "8443"), "specs", "does not listen on 0.0.0.0 without a token"),
         ((), "elsewhere", "is no spec repository"),
     ],
 )

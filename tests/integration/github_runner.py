@@ -114,6 +114,9 @@ class Runner:
         matrix = {name: values[0] for name, values in job.get("strategy", {}).get("matrix", {}).items()}
         course = _Job(self, event, token, given, matrix, {} if event.fork else secrets)
         filled(job.get("concurrency", {}), course.contexts())
+        if not evaluated(str(job.get("if", "success()")), course.contexts()):
+            del self.api.rights[token]
+            return Ended(0, "skipped", "", {}, {})
         try:
             course.do(job["steps"], course.contexts())
             return course.ended()

@@ -10,21 +10,16 @@ import json
 import os
 import subprocess
 import sys
-import zipfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 
-from tests.integration.engine_samples import model_bytes
 from tests.sdk.environments import NEW, OLD, OURS, ROOT, VERSIONS, path_of, python_of
 from tests.sdk.known import DIFFERENT
+from tests.sdk.samples import files
 from tests.sdk.serving import served
-
-WIDTH = 18
-MAIN = "import wallaroo\nwl = wallaroo.Client()\nprint('hello', wl.task_args().get('who', 'you'))\nprint('done')\n"
 
 
 def calls_of(version: str) -> list[str]:
@@ -67,22 +62,6 @@ class _Sessions:
         assert done.returncode == 0, done.stderr
         lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"call"')]
         return {line["call"]: line["wrong"] for line in lines}
-
-
-def files(folder: Path) -> None:
-    """What a session works with."""
-    folder.mkdir(parents=True)
-    (folder / "linear.onnx").write_bytes(model_bytes(WIDTH))
-    rows = [[float(number)] * WIDTH for number in range(3)]
-    table = pa.table({"tensor": pa.array(rows, pa.list_(pa.float32()))})
-    with pa.ipc.new_file(str(folder / "rows.arrow"), table.schema) as writer:
-        writer.write_table(table)
-    (folder / "rows.df.json").write_text(json.dumps([{"tensor": row} for row in rows]), "utf-8")
-    with zipfile.ZipFile(folder / "hello.zip", "w") as archive:
-        archive.writestr("main.py", MAIN)
-        archive.writestr("requirements.txt", "")
-    with zipfile.ZipFile(folder / "bad.zip", "w") as archive:
-        archive.writestr("README.md", "no code")
 
 
 CALLS = [

@@ -124,9 +124,10 @@ class LocalTarget:
         runs = self._engine.history.all() if task is None else self._engine.history.of_key(str(task))
         return [self._view(self._engine.runs.recovered(run)) for run in runs]
 
-    def look(self, run_id: str) -> RunView:
-        """One run as it is now, with the tail of its log. Raises NotFound."""
-        run = self._engine.runs.recovered(self._engine.history.get(run_id))
+    def look(self, run_id: str, *, closely: bool = True) -> RunView:
+        """One run with the tail of its log, as it is now, or as it was last written down. Raises NotFound."""
+        run = self._engine.history.get(run_id)
+        run = self._engine.runs.recovered(run) if closely else run
         return self._view(run, self._tail(run))
 
     def shown(self, run: Run) -> RunView:
