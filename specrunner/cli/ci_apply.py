@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from specrunner.cli.ci_plan import failed, plan_context
-from specrunner.cli.desk import Desk, inside_workspace, quiet_log
+from specrunner.cli.desk import ROOM, Desk, inside_workspace, quiet_log
 from specrunner.cli.notifying import applied_news, run_page, secrets_at, tell
 from specrunner.cli.planning import Request, braked_words, planned_for
 from specrunner.cli.terminal import say
@@ -54,7 +54,7 @@ class Wanted:
 
 
 @dataclass(slots=True)
-class _Course:
+class Course:
     """What is known of an apply by the time that it ends, however it ends."""
 
     merged: Merged | None = None
@@ -71,7 +71,7 @@ def applied(desk: Desk, root: Path, wanted: Wanted) -> int:
         desired = load_desired(root, wanted.environment)
     except SpecrunnerError as problem:
         return failed(desk, root, wanted.environment, problem, lambda owner, text: _open(desk, owner, text))
-    course = _Course()
+    course = Course()
     how = How(yes=True, force=wanted.force, told=lambda outcome: setattr(course, "outcome", outcome))
     request = Request(root, Wishes())
     try:
@@ -85,12 +85,12 @@ def applied(desk: Desk, root: Path, wanted: Wanted) -> int:
         with quiet_log():
             say(diagnostic_lines(problem.diagnostics))
     desk.annotate(*_told(course), prefix=inside_workspace(root))
-    _report(desk, course, desired.owner)
+    report(desk, course, desired.owner)
     _notify(root, desired, course)
     return course.code
 
 
-def _told(course: _Course) -> Iterator[Diagnostic]:
+def _told(course: Course) -> Iterator[Diagnostic]:
     """What is annotated: why nothing was applied, or each step and run that failed."""
     if course.problem is not None:
         yield from course.problem.diagnostics
@@ -101,7 +101,7 @@ def _told(course: _Course) -> Iterator[Diagnostic]:
             yield Diagnostic(f"the run of {run.task} ended as {run_words(run)}", run.detail)
 
 
-def _notify(root: Path, desired: Desired, course: _Course) -> None:
+def _notify(root: Path, desired: Desired, course: Course) -> None:
     news = course.news
     if course.problem is not None:
         detail = "\n".join(one.summary for one in course.problem.diagnostics)
@@ -109,7 +109,7 @@ def _notify(root: Path, desired: Desired, course: _Course) -> None:
     tell(desired.notifications, news, secrets_at(root))
 
 
-def _check_approved(desk: Desk, course: _Course, planned: Planned, wanted: Wanted) -> None:
+def _check_approved(desk: Desk, course: Course, planned: Planned, wanted: Wanted) -> None:
     """Raises StalePlan for a plan that nobody has seen."""
     plan = planned.plan
     if desk.github is not None:
@@ -157,7 +157,8 @@ def _approving(plan: Plan) -> str:
     )
 
 
-def _report(desk: Desk, course: _Course, owner: Owner) -> None:
+def report(desk: Desk, course: Course, owner: Owner) -> None:
+    """Tell what came of it: summary, outputs, comment, status, and the issue."""
     markdown = _markdown(course, owner)
     plan = course.planned.plan if course.planned else None
     words = _words(course)
@@ -175,14 +176,14 @@ def _report(desk: Desk, course: _Course, owner: Owner) -> None:
         desk.close_issue(ISSUE, owner, f"Applied: {words} {desk.around.run_url}".strip())
 
 
-def _markdown(course: _Course, owner: Owner) -> str:
+def _markdown(course: Course, owner: Owner) -> str:
     if course.outcome is not None:
-        return outcome_markdown(course.outcome)
+        return outcome_markdown(course.outcome, limit=ROOM)
     problems = course.problem.diagnostics if course.problem else ()
-    return problems_markdown(owner, problems, name=OUTCOME_HEADER, title="Nothing was applied")
+    return problems_markdown(owner, problems, name=OUTCOME_HEADER, title="Nothing was applied", limit=ROOM)
 
 
-def _words(course: _Course) -> str:
+def _words(course: Course) -> str:
     if course.outcome is not None:
         return outcome_summary(course.outcome)
     if course.problem is not None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -26,9 +27,11 @@ from specrunner.forge.statuses import State, set_status
 from specrunner.forge.sticky import own_login, put_sticky
 from specrunner.forge.surroundings import Surroundings, read_surroundings
 from specrunner.record.plumbing import lend
+from specrunner.report.comments import LIMIT
 from specrunner.report.github import github_lines
 
 TOKEN = "GITHUB_TOKEN"  # noqa: S105 - the name of a variable, no secret
+ROOM: Final = LIMIT - 2_000  # characters of what goes into an issue, below its own first lines
 _ALLOW = "Allow it under `permissions:` of the job, if you want it."
 _FORK = "The token of a pull request from a fork may only read; there is nothing to mend."
 

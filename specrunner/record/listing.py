@@ -22,7 +22,7 @@ class Lazy(Mapping[str, bytes]):
     def __getitem__(self, path: str) -> bytes:
         wanted = self._ids[path]
         if wanted not in self._data:
-            self._take(self._folders[_folder(path)])
+            self._take(self._folders[folder_of(path)])
         return self._data[wanted]
 
     def __contains__(self, path: object) -> bool:
@@ -44,7 +44,7 @@ class Lazy(Mapping[str, bytes]):
     def _folders(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
         for path in self._ids:
-            found.setdefault(_folder(path), []).append(path)
+            found.setdefault(folder_of(path), []).append(path)
         return found
 
     def need(self, paths: Iterable[str]) -> None:
@@ -89,9 +89,10 @@ class Files(Mapping[str, bytes]):
     def _inside(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
         for path in self:
-            found.setdefault(_folder(path), []).append(path)
+            found.setdefault(folder_of(path), []).append(path)
         return found
 
 
-def _folder(path: str) -> str:
+def folder_of(path: str) -> str:
+    """The folder of a file, with its slash; empty at the top."""
     return path[: path.rfind("/") + 1]

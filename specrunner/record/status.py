@@ -24,6 +24,7 @@ from specrunner.record.files import (
     object_path,
 )
 from specrunner.record.listing import Files as RecordedFiles
+from specrunner.record.listing import folder_of
 from specrunner.record.names import to_file_name
 from specrunner.record.page import PAGE
 from specrunner.record.summary import header_of
@@ -147,7 +148,7 @@ def _gone(owner: Owner, old: RecordedFiles, files: Files, live: Live) -> Files:
     names = [path.removeprefix("tasks/").removesuffix(".yaml") for path in {*kept, *files} if path.startswith("tasks/")]
     kept |= {f"badges/{name}.svg" for name in names}
     of_tasks = {f"{folder}/{name}/" for name in names for folder in ("runs", "logs", "claims")}
-    maybe = [path for path in old if path not in files and path not in kept and _folder(path) not in of_tasks]
+    maybe = [path for path in old if path not in files and path not in kept and folder_of(path) not in of_tasks]
     if all(path.startswith("applies/") for path in maybe):
         return {}
     is_other = _others(owner, old)
@@ -158,7 +159,3 @@ def _is_ours(path: str, old: Mapping[str, bytes]) -> bool:
     if path.startswith("applies/") or ("/" not in path and path != WHOLE):
         return False
     return path.startswith("logs/") or is_ours(path, old[path]) or is_badge(path, old[path])
-
-
-def _folder(path: str) -> str:
-    return path[: path.rfind("/") + 1]

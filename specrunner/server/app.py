@@ -55,8 +55,6 @@ _MLOPS = (
     models,
     catalogue,
     pipelines,
-    inference,
-    open_inference,
     logs,
     orchestrations,
     tasks,
@@ -78,6 +76,9 @@ def build_app(
     counts = Counts()
     access = own.access if own else Access(engine)
     routes: list[BaseRoute] = [
+        # Routes are tried in turn, and none is asked as often as these.
+        *inference.ROUTES,
+        *open_inference.ROUTES,
         *(_own_routes(engine, own) if own else [Route("/healthz", _health)]),
         *(route for part in _MLOPS for route in part.ROUTES),
         *open_inference.ROUTES,

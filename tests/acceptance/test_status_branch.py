@@ -8,11 +8,16 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.acceptance.shared_branch import Machines, make_machines, noting, push
+from tests.acceptance.shared_branch import Machines, make_machines, make_quick, noting, push
 from tests.acceptance.spec_repo import SpecRepo, lines_of, stopped, until
 from tests.contract.repository_samples import git, surroundings
 
 BRANCH = "specrunner-status"
+
+
+@pytest.fixture
+def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Machines, SpecRepo]:
+    return make_quick(tmp_path, monkeypatch)
 
 
 @pytest.fixture
@@ -64,8 +69,8 @@ def test_a_branch_is_planned_merged_and_applied_and_another_machine_knows_all_of
     assert len(machines.hub.history()) == 2
 
 
-def test_a_second_apply_makes_no_commit_and_no_record_can_be_left_out(world: tuple[Machines, SpecRepo]) -> None:
-    machines, repo = world
+def test_a_second_apply_makes_no_commit_and_no_record_can_be_left_out(quick: tuple[Machines, SpecRepo]) -> None:
+    machines, repo = quick
     repo.run("apply", "--yes", "--no-record")
     assert git(machines.hub.bare, "for-each-ref", f"refs/heads/{BRANCH}") == ""
     repo.run("record")
@@ -75,8 +80,8 @@ def test_a_second_apply_makes_no_commit_and_no_record_can_be_left_out(world: tup
     assert machines.hub.history() == commits
 
 
-def test_a_remote_that_refuses_costs_no_fact(world: tuple[Machines, SpecRepo]) -> None:
-    machines, repo = world
+def test_a_remote_that_refuses_costs_no_fact(quick: tuple[Machines, SpecRepo]) -> None:
+    machines, repo = quick
     machines.hub.hook("echo 'status is frozen' >&2; exit 1")
     refused = repo.run("apply", "--yes", code=5)
     assert "does not take what is pushed" in refused.out and "status is frozen" in refused.out
@@ -87,16 +92,16 @@ def test_a_remote_that_refuses_costs_no_fact(world: tuple[Machines, SpecRepo]) -
     assert "cut off" not in repo.run("plan").said
 
 
-def test_no_push_records_here_alone_and_the_next_one_brings_it_along(world: tuple[Machines, SpecRepo]) -> None:
-    machines, repo = world
+def test_no_push_records_here_alone_and_the_next_one_brings_it_along(quick: tuple[Machines, SpecRepo]) -> None:
+    machines, repo = quick
     assert "pushed" not in repo.run("apply", "--yes", "--no-push").out
     assert git(machines.hub.bare, "for-each-ref", f"refs/heads/{BRANCH}") == ""
     repo.run("apply", "--yes")
     assert "default/workspaces/lab.yaml" in machines.status()
 
 
-def test_a_branch_that_holds_other_things_is_left_alone(world: tuple[Machines, SpecRepo]) -> None:
-    _, repo = world
+def test_a_branch_that_holds_other_things_is_left_alone(quick: tuple[Machines, SpecRepo]) -> None:
+    _, repo = quick
     git(repo.root, "branch", "specs")
     project = repo.root / "specrunner.yaml"
     project.write_text(project.read_text().replace("branch: specrunner-status", "branch: specs"))
@@ -105,9 +110,9 @@ def test_a_branch_that_holds_other_things_is_left_alone(world: tuple[Machines, S
     assert "is checked out" in repo.run("apply", "--yes", code=1).err
 
 
-def test_outside_git_a_branch_is_told_to_be_impossible(repo: SpecRepo) -> None:
-    project = repo.root / "specrunner.yaml"
-    project.write_text(project.read_text().replace("directory: status", "branch: specrunner-status"))
+def test_outside_git_a_branch_is_told_to_be_impossible(quick: tuple[Machines, SpecRepo]) -> None:
+    _, repo = quick
+    (repo.root / ".git").rename(repo.root.parent / "no-git")
     assert "in no git repository" in repo.run("apply", "--yes", code=1).err
 
 

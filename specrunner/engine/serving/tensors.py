@@ -8,6 +8,7 @@ is handed over without a copy.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -34,6 +35,8 @@ ARROW_TYPES: Mapping[str, pa.DataType] = {
 }
 Array = np.ndarray[Any, np.dtype[Any]]
 Dimensions = Sequence[int | None]
+
+_FEW = 16  # rows
 
 
 def describe(field: TensorField) -> str:
@@ -102,9 +105,22 @@ def _flatten(values: pa.Array, name: str, field: TensorField) -> tuple[pa.Array,
     while is_list(values.type):
         width = _width(values, name, field)
         shape.append(width)
-        values = values.flatten()
+        values = items(values)
         _refuse_nulls(values, name, field)
     return values, tuple(shape)
+
+
+def items(values: pa.Array) -> pa.Array:
+    """The values of all lists, one after another. For lists of which none is null, a fraction of `flatten`'s time."""
+    if values.null_count:
+        return values.flatten()
+    if pa.types.is_fixed_size_list(values.type):
+        width = values.type.list_size
+        return values.values.slice(values.offset * width, len(values) * width)
+    if not len(values):
+        return values.values.slice(0, 0)
+    begin, end = values.offsets[0].as_py(), values.offsets[-1].as_py()
+    return values.values.slice(begin, end - begin)
 
 
 def is_list(kind: pa.DataType) -> bool:
@@ -231,7 +247,7 @@ def input_column(column: pa.ChunkedArray, name: str, kind: pa.DataType | None = 
     kind = kind or leaf_type(values.type)
     if pa.types.is_fixed_size_list(values.type) and values.type.value_type == kind:
         width = values.type.list_size
-        values = list_array(values.flatten(), len(values), width, pa.list_(kind))
+        values = list_array(items(values), len(values), width, pa.list_(kind))
     elif values.type != pa.list_(kind):
         values = values.cast(_listed(values.type, kind), safe=False)
     return pa.field(name, values.type, nullable=False), values
@@ -248,7 +264,16 @@ def _listed(came: pa.DataType, kind: pa.DataType) -> pa.DataType:
 
 def list_array(values: pa.Array, count: int, width: int, kind: pa.DataType) -> pa.Array:
     """`count` lists of `width` values each, of the list type `kind`; the values are not copied."""
-    return pa.ListArray.from_arrays(np.arange(count + 1, dtype=np.int32) * np.int32(width), values, type=kind)
+    offsets = _few_offsets(count, width) if count <= _FEW else _offsets(count, width)
+    return pa.ListArray.from_arrays(offsets, values, type=kind)
+
+
+def _offsets(count: int, width: int) -> pa.Array:
+    return pa.array(np.arange(count + 1, dtype=np.int32) * np.int32(width))
+
+
+# Most requests have few rows, and to make these again each time costs as much as to infer one.
+_few_offsets = lru_cache(maxsize=256)(_offsets)
 
 
 def _expected(field: TensorField) -> str:
