@@ -110,15 +110,20 @@ def open_target(root: Path, desired: Desired | None = None, *, must_exist: bool 
 @contextmanager
 def look_at_target(root: Path, desired: Desired | None = None) -> Iterator[Target]:
     """The target for who only looks: where nothing was applied yet, an empty one that leaves nothing behind."""
+    opened = _looked_at if TARGETS[_name(root, desired)] is _local else TARGETS[_name(root, desired)]
     if (root / STATE_FOLDER / "state.db").exists():
-        with open_target(root, desired) as target:
+        with closing(opened(root / STATE_FOLDER)) as target:
             yield target
     else:
-        with (
-            TemporaryDirectory(prefix="specrunner-") as scratch,
-            closing(TARGETS[_name(root, desired)](Path(scratch))) as target,
-        ):
+        with TemporaryDirectory(prefix="specrunner-") as scratch, closing(opened(Path(scratch))) as target:
             yield target
+
+
+def _looked_at(folder: Path) -> Target:
+    from specrunner.engine.looking import look
+    from specrunner.targets.local.target import LocalTarget
+
+    return LocalTarget(lambda: open_engine(folder), look(folder))
 
 
 def _name(root: Path, desired: Desired | None) -> str:

@@ -21,6 +21,7 @@ from specrunner.engine.clock import SystemClock
 from specrunner.engine.connections import Connections
 from specrunner.engine.context import Context
 from specrunner.engine.facts import Facts
+from specrunner.engine.holdings import Holdings
 from specrunner.engine.hosting import Hosting
 from specrunner.engine.leases import Leases
 from specrunner.engine.models import Models
@@ -28,9 +29,10 @@ from specrunner.engine.ownership import Ownerships
 from specrunner.engine.packaging.environments import UvEnvironments
 from specrunner.engine.packaging.orchestrations import Orchestrations
 from specrunner.engine.ports import EnvironmentBuilder, Executor, RunApi
+from specrunner.engine.records import SPEC
 from specrunner.engine.rekeying import Reached, Rotated, nowhere, open_vault, rotate
 from specrunner.engine.renaming import rename
-from specrunner.engine.serving.deployments import SPEC, USER, Deployments, run_holder
+from specrunner.engine.serving.deployments import USER, Deployments, run_holder
 from specrunner.engine.serving.pipelines import Pipelines
 from specrunner.engine.serving.planes import Planes
 from specrunner.engine.store.database import Database
@@ -119,6 +121,26 @@ class Engine:
     def snapshot(self) -> AbstractContextManager[None]:
         """Whatever this thread reads meanwhile is of one and the same state; it writes nothing."""
         return self._context.database.snapshot()
+
+    def holdings(self) -> Holdings:
+        """Every object, with whose it is, as of one instant."""
+        with self.snapshot():
+            last = self.history.last_per_intent()
+            return Holdings(
+                owners=self.ownership.all(),
+                workspaces={found.id: found.name for found in self.workspaces.all()},
+                connections=self.connections.all(),
+                details=self.connections.all_open_details(),
+                models=self.models.all(),
+                pipelines=self.pipelines.all(),
+                deployments={found.pipeline_id: found for found in self.deployments.all()},
+                orchestrations=self.orchestrations.all(),
+                tasks=self.tasks.all(),
+                intents={
+                    task: {intent: str(self.runs.observed(run)) for intent, run in runs.items()}
+                    for task, runs in last.items()
+                },
+            )
 
     def rename(self, old: Key, new: Key) -> None:
         """Give an object another key; its contents, its runs and what names it follow. Raises as `renaming` says."""

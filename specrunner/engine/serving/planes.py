@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 from specrunner.core.errors import BadInput, NotFound, Unavailable
 from specrunner.core.values import JsonObject
 from specrunner.engine.context import Context
+from specrunner.engine.definitions import step_models
 from specrunner.engine.models import Models
 from specrunner.engine.records import Deployment, ModelVersion
 from specrunner.engine.serving.deployments import Deployments
-from specrunner.engine.serving.pipelines import Pipelines, step_models
+from specrunner.engine.serving.pipelines import Pipelines
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,6 @@ from specrunner.core.recorded import Recorded
 from specrunner.core.resources import Live, Owner, Resource
 from specrunner.core.services import ServiceState
 from specrunner.core.values import JsonObject, Secret
-from specrunner.engine.engine import Engine
 from specrunner.engine.records import Run, Task
 from specrunner.targets.base import Note, PutOrder, Stored, silent
 from specrunner.targets.local import capabilities, following, reading
@@ -27,25 +27,42 @@ from specrunner.targets.local.changing import Change, Restoring, remove
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from specrunner.engine.engine import Engine
+    from specrunner.engine.looking import Look
+
 _TAIL_LINES = 40
 
 
 class LocalTarget:
-    """The embedded engine as a target; it owns the engine and closes it."""
+    """The embedded engine as a target; it owns the engine and closes it.
+
+    Given what opens the engine when it is needed first, and a look at the store, it reads without an engine, and
+    without writing to the state folder, as far as that goes.
+    """
 
     name = "local"
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine | Callable[[], Engine], look: Look | None = None) -> None:
+        self._given = engine
+        self._look = look
         self._stopped = threading.Event()
+
+    @cached_property
+    def _engine(self) -> Engine:
+        return self._given() if callable(self._given) else self._given
+
+    @property
+    def _is_open(self) -> bool:
+        return "_engine" in vars(self) or not callable(self._given)
 
     def read(self) -> Live:
         """Everything live."""
-        return reading.read(self._engine)
+        seen = None if self._look is None or self._is_open else reading.seen(self._look)
+        return reading.read(self._engine) if seen is None else seen
 
     def fingerprint(self, secret: Secret) -> str:
         """The keyed fingerprint of a secret."""
-        return self._engine.fingerprint(secret)
+        return self._engine.fingerprint(secret) if self._look is None else self._look.fingerprint(secret)
 
     def unsupported(self, resources: Iterable[Resource]) -> list[Diagnostic]:
         """What these declare and this engine cannot do."""
@@ -69,7 +86,8 @@ class LocalTarget:
 
     def remembers(self, owner: Owner) -> bool:
         """Whether all that was applied for this owner is here."""
-        return self._engine.facts.remembers(owner)
+        seen = None if self._look is None else self._look.remembers(owner)
+        return self._engine.facts.remembers(owner) if seen is None else seen
 
     def remember(self, owner: Owner) -> None:
         """All of this owner is here from now on."""
@@ -185,7 +203,8 @@ class LocalTarget:
 
     def close(self) -> None:
         """Close the engine."""
-        self._engine.close()
+        if self._is_open:
+            self._engine.close()
 
     def _task(self, key: Key) -> Task:
         return self._engine.tasks.named(self._engine.workspaces.named(key.workspace).id, key.name)
