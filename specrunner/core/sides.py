@@ -29,9 +29,9 @@ class Sides:
 
 def sides_of(resource: Resource, live: LiveObject) -> Sides | None:
     """The three sides to compare, or None where they are plainly the same."""
-    metadata = metadata_of(resource)
-    if _plainly_same(resource, metadata, live):
+    if _plainly_same(resource, live):
         return None
+    metadata = metadata_of(resource)
     kind = resource.key.kind
     wanted = comparable(kind, resource.spec, metadata)
     present = comparable(kind, live.spec, metadata_of(live))
@@ -46,13 +46,16 @@ def sides_of(resource: Resource, live: LiveObject) -> Sides | None:
     return Sides(wanted, applied, _declared(present, wanted, applied))
 
 
-def _plainly_same(resource: Resource, metadata: JsonObject, live: LiveObject) -> bool:
+def _plainly_same(resource: Resource, live: LiveObject) -> bool:
     """Whether all sides are equal as they stand: the usual case, and a quick one."""
     return (
         live.applied is not None
+        and live.labels == resource.labels
+        and live.description == resource.description
+        and live.protect == resource.protect
+        and live.applied_labels in (None, live.labels)
         and _exactly(resource.spec, live.spec)
         and _exactly(live.applied, live.spec)
-        and metadata == metadata_of(live) == _applied_metadata(live)
     )
 
 

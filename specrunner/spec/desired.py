@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from specrunner.core.errors import Diagnostic, InvalidSpecs, Place
+from specrunner.core.errors import Diagnostic, InvalidSpecs, Place, SpecrunnerError
 from specrunner.core.keys import Key, Kind
 from specrunner.core.resources import Desired, Owner, Resource, references_of
 from specrunner.core.uncollected import uncollected
@@ -185,7 +185,7 @@ def _add_shas(drafts: Mapping[Key, Draft]) -> None:
 def _resource(key: Key, draft: Draft, project: Project) -> Resource:
     metadata: Mapping[str, Any] = draft.metadata
     described = draft.spec.pop("description", "") if key.kind is Kind.WORKSPACE else ""
-    named = [mention.key for mention in draft.mentions if not mention.is_attachment]
+    named = (mention.key for mention in draft.mentions if not mention.is_attachment)
     return Resource(
         key=key,
         spec=references_only(draft.spec),
@@ -219,6 +219,9 @@ def _locator(kind: Kind, layers: Layers) -> Callable[[tuple[str, ...]], Place]:
             if path[:1] == ("metadata",)
             else ("spec", *(_WRITTEN_AS.get((kind, part), part) for part in path[:1]))
         )
-        return locate(layers, (*first, *(int(part) if part.isdecimal() else part for part in path[1:])))
+        try:
+            return locate(layers, (*first, *(int(part) if part.isdecimal() else part for part in path[1:])))
+        except SpecrunnerError:  # the file has been changed since it was read
+            return layers[0].place
 
     return found

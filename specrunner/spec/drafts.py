@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from specrunner.core.keys import Key, Kind
+from specrunner.core.keys import Key, Kind, shared_key
 from specrunner.core.resources import Payload
 from specrunner.core.values import MASK, Json, JsonObject
 from specrunner.spec.bundle import BadBundle
@@ -63,8 +63,6 @@ def identity_of(value: Json, project: Project) -> Identity | None:
     workspace = metadata.get("workspace", project.default_workspace) if kind.in_workspace else ""
     return (kind, str(workspace), str(metadata["name"]))
 
-
-_key = functools.lru_cache(1024)(Key)  # ten thousand tasks name a few workspaces and orchestrations
 
 _KINDS: Final[Mapping[str, Kind]] = {str(kind): kind for kind in Kind}
 
@@ -150,7 +148,7 @@ def _fill(draft: Draft, kind: Kind, whole: Mapping[str, Any], project: Project) 
 
 def _common_mentions(key: Key, draft: Draft) -> Iterator[Mention]:
     if "workspace" in draft.metadata and key.workspace:
-        yield Mention(("metadata", "workspace"), _key(Kind.WORKSPACE, "", key.workspace))
+        yield Mention(("metadata", "workspace"), shared_key(Kind.WORKSPACE, "", key.workspace))
     for index, text in enumerate(draft.metadata.get("dependsOn", ())):
         found = depended(text, key.workspace)
         trail = ("metadata", "dependsOn", index)
@@ -180,7 +178,7 @@ def depended(text: str, workspace: str) -> Key | None:
 
 def _names(draft: Draft, name: str, kind: Kind, trail: Trail = ()) -> Iterator[Mention]:
     for index, found in enumerate(draft.spec.get(name, ())):
-        yield Mention(("spec", *trail, name, index), Key(kind, "", found))
+        yield Mention(("spec", *trail, name, index), shared_key(kind, "", found))
 
 
 def _workspace(draft: Draft, _sources: Sources) -> None:
@@ -270,7 +268,7 @@ def _task(draft: Draft, _sources: Sources) -> None:
         workspace = draft.key.workspace
         draft.mentions += [Mention(at, Key.of(kind, name, workspace)) for at, kind, name in draft.references]
         if "orchestration" in draft.spec:
-            key = _key(Kind.ORCHESTRATION, workspace, draft.spec["orchestration"])
+            key = shared_key(Kind.ORCHESTRATION, workspace, draft.spec["orchestration"])
             draft.mentions.append(Mention(("spec", "orchestration"), key))
     draft.mentions += _names(draft, "workspaces", Kind.WORKSPACE)
     draft.findings += _twice_in_env(draft.spec)
@@ -301,8 +299,8 @@ _STEPS: Mapping[Kind, Callable[[Draft, Sources], None]] = {
 
 def secrets_of(spec: JsonObject) -> dict[str, JsonObject]:
     """The sources of a spec's secrets by their path in it."""
-    found = {"detailsFrom": spec["detailsFrom"]} if "detailsFrom" in spec else {}
-    return found | {f"secretEnv.{name}": source for name, source in spec.get("secretEnv", {}).items()}
+    found = {f"secretEnv.{name}": source for name, source in (spec.get("secretEnv") or {}).items()}
+    return {"detailsFrom": spec["detailsFrom"], **found} if "detailsFrom" in spec else found
 
 
 def references_only(spec: JsonObject) -> dict[str, Any]:
