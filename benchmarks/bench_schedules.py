@@ -1,6 +1,6 @@
 """Ten thousand schedules, a thousand of them due in one second: how late each is claimed, and how long a start takes.
 
-`python -m benchmarks.bench_schedules [--schedules N] [--due N] [--rounds N]`; README.md says what it prints.
+Options: `--schedules N`, `--due N`, `--rounds N`, `--at-once`; README.md says what it prints.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import resource
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -65,38 +65,58 @@ def main() -> None:
     parser.add_argument("--schedules", type=int, default=10_000)
     parser.add_argument("--due", type=int, default=1_000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--at-once", action="store_true", help="due in one and the same moment, not within a second")
     asked = parser.parse_args()
     with TemporaryDirectory() as folder:
         clock = Moved()
         engine = Engine(Path(folder), Path(folder) / "cache", no_api, clock, environments=StubEnvironments())
         with engine:
-            put(engine, asked.schedules, asked.due)
+            put(engine, asked.schedules, asked.due, jitter=0 if asked.at_once else 1)
             clock.set(BEGIN)
             print_start(engine, clock, asked.schedules)
             claimed: list[float] = []
             for number in range(asked.rounds):
                 claimed += lateness(engine, clock, HOUR + timedelta(hours=number))
-    for share in (50, 99):
-        print(f"due to claimed, p{share}: {percentile(claimed, share / 100) * 1000:8.1f} ms")
+    print_late("due to claimed", claimed)
     print(f"highest memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:8.1f} MB")
+    print_apscheduler(asked.schedules, asked.due)
 
 
-def put(engine: Engine, schedules: int, due: int) -> None:
-    """Every hour from one on has `due` tasks, spread over a second by their jitter, as far as there are so many."""
+def print_late(what: str, seconds: Sequence[float]) -> None:
+    for share in (50, 99):
+        print(f"{what}, p{share}: {percentile(seconds, share / 100) * 1000:8.1f} ms")
+
+
+def print_apscheduler(schedules: int, due: int) -> None:
+    """The same with APScheduler, where it is installed."""
+    try:
+        from benchmarks.peers.apscheduler_schedules import measured
+    except ImportError:
+        print("APScheduler is not installed here: pip install 'apscheduler<4'")
+        return
+    with TemporaryDirectory() as folder:
+        found = measured(Path(folder), schedules, due)
+    print(f"APScheduler, SQLite: {schedules} stored in {found.storing:.1f} s, {len(found.late)} of {due} handed over")
+    print_late("  due to handed over", found.late)
+
+
+def put(engine: Engine, schedules: int, due: int, jitter: int) -> None:
+    """Every hour from one on has `due` tasks, spread over `jitter` seconds, as far as there are so many."""
     workspace = engine.workspaces.ensure("lab")
     version = add_orchestration(engine, workspace, "")
     with engine.transaction():
         for number in range(schedules):
             cron = f"0 {1 + number // due % 23} * * *"
-            schedule = {"cron": cron, "overlap": "allow", "jitter": 1}
+            schedule = {"cron": cron, "overlap": "allow", "jitter": jitter}
             spec = {"orchestration": "code", "schedule": schedule}
             engine.tasks.put(workspace.id, f"t{number}", version.id, spec, {})
 
 
 def print_start(engine: Engine, clock: Moved, schedules: int) -> None:
-    began = time.monotonic()
+    began, spent = time.monotonic(), time.process_time()
     Scheduler(StoreBook(engine._context, Nothing(clock)), schedules).step(clock.now())
-    print(f"start with {schedules} schedules: {(time.monotonic() - began) * 1000:8.0f} ms")
+    passed, spent = time.monotonic() - began, time.process_time() - spent
+    print(f"first look at {schedules} schedules: {passed * 1000:8.0f} ms, of a processor {spent * 1000:.0f} ms")
 
 
 def lateness(engine: Engine, clock: Moved, moment: datetime) -> list[float]:

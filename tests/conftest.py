@@ -31,7 +31,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_SOAK] = _soak(config)
+    found = config.stash[_SOAK] = _soak(config)
+    config.option.fuzz_seed = found.seed  # pytest-xdist hands the options on: all its processes take this seed
 
 
 def pytest_report_header(config: pytest.Config) -> str:

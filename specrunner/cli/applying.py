@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from specrunner.cli.notifying import applied_news, tell
 from specrunner.cli.offline import from_fork, offline_option
 from specrunner.cli.options import (
     adopt_option,
@@ -15,6 +16,7 @@ from specrunner.cli.options import (
     no_destroy_option,
     parallelism_option,
     plaintext_option,
+    recording_options,
     seconds,
     selection_options,
     yes_option,
@@ -30,6 +32,7 @@ from specrunner.core.keys import Key
 from specrunner.report.diagnostics import diagnostic_lines
 
 if TYPE_CHECKING:
+    from specrunner.core.outcome import Outcome
     from specrunner.core.plan import Plan
     from specrunner.core.resources import Desired
     from specrunner.reconcile.planner import Planned
@@ -61,6 +64,7 @@ def _waiting_options(command: _Command) -> _Command:
 @click.option("--force", is_flag=True, help="Also when a large part of what is live would change.")
 @_waiting_options
 @lock_option
+@recording_options
 @parallelism_option
 @yes_option
 @json_option
@@ -79,6 +83,8 @@ def apply(
     no_wait: bool,
     wait_timeout: float | None,
     lock_timeout: float,
+    record: bool,
+    push: bool,
     parallelism: int,
     yes: bool,
     as_json: bool,
@@ -94,8 +100,20 @@ def apply(
         if expect is not None:
             check_hash(approved, expect)
             expect = None  # what is left of it, where a part is done already, has another hash
+    outcomes: list[Outcome] = []
     how = How(
-        yes, force, parallelism, as_json, not no_wait, wait_timeout, lock_timeout, expect, _unlock_command(environment)
+        yes,
+        force,
+        parallelism,
+        as_json,
+        not no_wait,
+        wait_timeout,
+        lock_timeout,
+        expect,
+        _unlock_command(environment),
+        record,
+        push,
+        outcomes.append,
     )
     desired = load_desired(root, environment, offline)
     say(diagnostic_lines(desired.warnings), stderr=True)
@@ -107,7 +125,10 @@ def apply(
         return _as_approved(planned, approved) if approved is not None else planned
 
     with at_work(request, desired, how) as work:
-        return carry_out(work, made(work))
+        status, source = carry_out(work, made(work)), work.source
+        news = applied_news(desired, work.target, outcomes[0] if outcomes else None)
+    tell(desired.notifications, news, source)
+    return status
 
 
 @click.command()
@@ -115,6 +136,7 @@ def apply(
 @environment_option
 @click.option("--force", is_flag=True, help="Accepted for scripts; destroy means all of it anyway.", hidden=True)
 @lock_option
+@recording_options
 @parallelism_option
 @yes_option
 @json_option
@@ -123,6 +145,8 @@ def destroy(
     environment: str | None,
     force: bool,
     lock_timeout: float,
+    record: bool,
+    push: bool,
     parallelism: int,
     yes: bool,
     as_json: bool,
@@ -131,7 +155,8 @@ def destroy(
     from specrunner.reconcile.planner import plan_destroy
 
     desired = load_desired(root, environment, offline=True, why=_WHY)  # what is removed needs no secret
-    how = How(yes, True, parallelism, as_json, lock_timeout=lock_timeout, unlock=_unlock_command(environment))
+    unlock = _unlock_command(environment)
+    how = How(yes, True, parallelism, as_json, lock_timeout=lock_timeout, unlock=unlock, record=record, push=push)
     with at_work(Request(root, Wishes(), offline=from_fork()), desired, how) as work:
         commit = commit_of(root, desired)
         return carry_out(work, plan_destroy(desired, work.target, commit, recorded=records_of(root, desired)))

@@ -67,26 +67,38 @@ def list_(root: Path, as_json: bool) -> None:
     show_default=True,
     help="Those that nobody has used for so long.",
 )
+@click.option("--downloads", is_flag=True, help="Also what uv has fetched and no environment shares.")
 @click.option("--dry-run", is_flag=True, help="Only say which would be deleted.")
 @directory_option
-def prune(root: Path, unused: float, dry_run: bool) -> None:
+def prune(root: Path, unused: float, downloads: bool, dry_run: bool) -> None:
     """Delete environments that nobody has used for a while.
 
     What runs, and what the orchestrations that are live here run in, is kept. What another spec repository needs again
-    is built again at its next run, from uv's cache and without a network.
+    is built again at its next run, from uv's cache and without a network; with --downloads it is fetched again.
     """
     from specrunner.engine.engine import default_cache
     from specrunner.engine.environments import prune as delete
 
     cache, now = default_cache(), clock().now()
     gone = delete(cache, _since(now, unused), _users(root, cache), really=not dry_run)
-    if not gone:
-        say([Line("Nothing to delete: every environment is in use, or was used lately.")])
-        return
+    verb = "would be deleted" if dry_run else "deleted"
     for one in gone:
         say([Line(f"  - {one.name[:_NAME]}  {size(one.size)}, last used {ago(now - one.last_used)}", "delete")])
-    verb = "would be deleted" if dry_run else "deleted"
-    say([Line(f"{counted(len(gone), 'environment')} {verb}.")])
+    if gone:
+        say([Line(f"{counted(len(gone), 'environment')} {verb}.")])
+    else:
+        say([Line("Nothing to delete: every environment is in use, or was used lately.")])
+    if freed := _trimmed(cache, wholly=downloads, dry_run=dry_run):
+        say([Line(f"{size(freed)} in uv's cache {verb}.")])
+
+
+def _trimmed(cache: Path, *, wholly: bool, dry_run: bool) -> int:
+    """The bytes that go from uv's cache, or would."""
+    from specrunner.engine import environments
+
+    if dry_run:  # what uv itself would drop, it does not say beforehand
+        return environments.downloads(cache) if wholly else 0
+    return environments.trim(cache, wholly=wholly)
 
 
 def _since(now: datetime, unused: float) -> datetime:

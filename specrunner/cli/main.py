@@ -32,6 +32,8 @@ COMMANDS: Final = {
     "import": "importing",
     "unlock": "locking",
     "status": "status",
+    "record": "recording",
+    "tick": "ticking",
     "serve": "serving",
     "run": "runs",
     "runs": "runs",
@@ -45,6 +47,7 @@ COMMANDS: Final = {
     "env": "environments",
     "doctor": "doctor",
     "secrets": "secrets",
+    "ci": "ci",  # for workflows; not listed in the help, where it would stand in people's way
 }
 # Commands that may change what is on the target, be it a lease or the log of inferences. No other does, whatever its
 # options: a test walks all of them.
@@ -54,6 +57,8 @@ WRITES: Final = frozenset(
         "destroy",
         "unlock",
         "serve",
+        "record",
+        "tick",
         "run",
         "kill",
         "suspend",
@@ -62,6 +67,9 @@ WRITES: Final = frozenset(
         "infer",
         "secrets",
         "env prune",
+        "ci apply",
+        "ci record",
+        "ci tick",
     }
 )
 SHORT: Final = {
@@ -76,7 +84,9 @@ SHORT: Final = {
     "destroy": "Remove everything that this project has on its target.",
     "import": "Write YAML for what is live and no file declares yet.",
     "unlock": "Break the lease of an apply that is dead for certain.",
-    "status": "Show what is live.",
+    "status": "Show what is live, and how the last runs went.",
+    "record": "Record what is live, and push what could not be pushed before.",
+    "tick": "Run what is due, wait, record, exit: for cron and GitHub Actions.",
     "serve": "Host what was applied: schedules fire, services are kept alive.",
     "run": "Run a task now and wait for its end.",
     "runs": "List the runs of a task.",
@@ -116,7 +126,7 @@ class LazyGroup(click.Group):
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without loading them."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, SHORT[name]) for name in COMMANDS])
+            formatter.write_dl([(name, SHORT[name]) for name in COMMANDS if name in SHORT])
 
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

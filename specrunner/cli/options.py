@@ -103,6 +103,19 @@ def parallelism_option(command: _Command) -> _Command:
     )(command)
 
 
+def push_option(command: _Command) -> _Command:
+    """`--no-push`."""
+    return click.option(
+        "--push/--no-push", "push", default=True, help="Push the status branch; without, it is written here alone."
+    )(command)
+
+
+def recording_options(command: _Command) -> _Command:
+    """`--no-record` and `--no-push`."""
+    command = push_option(command)
+    return click.option("--record/--no-record", "record", default=True, help="Write down what is done.")(command)
+
+
 def lock_option(command: _Command) -> _Command:
     """`--lock-timeout TIME`."""
     return click.option(

@@ -209,10 +209,10 @@ def tell(planned: Planned, form: str) -> None:
         if planned.plan.steps:
             say([Line(f"Hash: {planned.plan.hash}", "dim")])
     say(diagnostic_lines(planned.problems), stderr=True)
-    say(diagnostic_lines(_braked(planned)), stderr=form != "text")
+    say(diagnostic_lines(braked_words(planned)), stderr=form != "text")
 
 
-def _braked(planned: Planned) -> tuple[Diagnostic, ...]:
+def braked_words(planned: Planned) -> tuple[Diagnostic, ...]:
     """The words of the brake, were this applied now."""
     from specrunner.core.safety import braked, counted
 

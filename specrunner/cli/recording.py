@@ -1,27 +1,117 @@
-"""Status files: where they go, what they tell, and writing them after an apply."""
+"""Records: where they go, what they tell, writing them after an apply, and `record`, which does so without one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
-from specrunner.cli.wiring import STATE_FOLDER
-from specrunner.core.errors import SpecrunnerError
+import click
+
+from specrunner.cli.options import push_option
+from specrunner.cli.terminal import say
+from specrunner.cli.wiring import STATE_FOLDER, directory_option, environment_option, load_desired, open_target
+from specrunner.core.errors import Severity, SpecrunnerError
 from specrunner.core.interrupted import Interrupted
 from specrunner.core.recorded import NO_RECORDS, Records
 from specrunner.core.resources import Desired
+from specrunner.report.diagnostics import diagnostic_lines
+from specrunner.report.lines import Line
 
 if TYPE_CHECKING:
     from specrunner.core.outcome import Outcome
+    from specrunner.core.values import JsonObject
+    from specrunner.record.batch import Policy
+    from specrunner.record.branch import BranchStatus
+    from specrunner.record.folder import FolderStatus
     from specrunner.targets.base import Target
 
+BRANCH: Final = "specrunner-status"
+FOLDER: Final = "status"
 
-def status_folder(root: Path, desired: Desired) -> Path | None:
-    """Where status files go; None where the project wants none. Raises SpecrunnerError for a place that is not ours."""
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the records of a spec repository go: `branch` or `folder`, one of the two; and what is wanted of them.
+
+    `remote` is a name or an address, `none`, or empty, where it is to be found out. A branch that was not `declared` is
+    pushed where that works, and nobody relies on it.
+    """
+
+    root: Path
+    branch: str = ""
+    folder: Path | None = None
+    remote: str = ""
+    logs: str = "tail"
+    keep: int | None = None
+    declared: bool = True
+    _opened: list[Any] = field(default_factory=list, compare=False)
+
+    @property
+    def name(self) -> str:
+        """What the place is called, in front of the path of a file."""
+        return f"{self.branch}:" if self.folder is None else self.folder.relative_to(self.root).as_posix()
+
+    @property
+    def policy(self) -> Policy:
+        """How much is recorded."""
+        from specrunner.record.batch import Policy
+
+        return Policy(self.logs, self.keep)
+
+    @property
+    def repository(self) -> FolderStatus | BranchStatus:
+        """The adapter, opened once. Raises SpecrunnerError where there is no git."""
+        if not self._opened:
+            self._opened.append(self._open())
+        found: FolderStatus | BranchStatus = self._opened[0]
+        return found
+
+    @property
+    def shared(self) -> BranchStatus | None:
+        """The adapter where it is a branch, which others may see; None for a folder."""
+        found: Any = self.repository
+        return found if self.folder is None else None
+
+    def _open(self) -> FolderStatus | BranchStatus:
+        if self.folder is not None:
+            from specrunner.record.folder import FolderStatus
+
+            return FolderStatus(self.folder)
+        from specrunner.record.branch import BranchStatus
+        from specrunner.record.plumbing import Plumbing
+        from specrunner.record.remote import Remote
+
+        git = Plumbing(self.root)
+        name = self.remote or git.usual_remote
+        return BranchStatus(git, self.branch, Remote(git, name, self.branch) if name not in {"", "none"} else None)
+
+
+def status_place(root: Path, desired: Desired) -> Place | None:
+    """Where status files go; None where the project wants none. Raises SpecrunnerError for a place that is not ours.
+
+    Where nothing is declared, it is the branch `specrunner-status` inside git, and the folder `status` outside it
+    and where that folder has been used before.
+    """
     if desired.status == "none":
         return None
-    named = status_name(desired)
+    declared: dict[str, Any] = desired.status if isinstance(desired.status, dict) else {}
+    wants = {name: declared[name] for name in ("logs", "keep") if name in declared}
+    if "branch" in declared or ("directory" not in declared and _uses_branch(root, desired)):
+        name, remote = declared.get("branch", BRANCH), declared.get("remote", "")
+        return Place(root, name, remote=remote, **wants, declared=bool(declared))
+    return Place(root, folder=_folder(root, declared.get("directory", FOLDER)), **wants)
+
+
+def _uses_branch(root: Path, desired: Desired) -> bool:
+    from specrunner.record.names import to_file_name
+
+    used = root / FOLDER / to_file_name(desired.owner.environment) / "README.md"
+    return not used.is_file() and any((folder / ".git").exists() for folder in (root, *root.parents))
+
+
+def _folder(root: Path, named: str) -> Path:
     folder = (root / named).resolve()
     if folder == root or not folder.is_relative_to(root) or folder.is_file():
         raise SpecrunnerError(
@@ -34,33 +124,35 @@ def status_folder(root: Path, desired: Desired) -> Path | None:
 
 def check_status(root: Path, desired: Desired) -> None:
     """Raises SpecrunnerError if status files are wanted, and can't be written."""
-    from specrunner.record.folder import FolderStatus
     from specrunner.record.names import to_file_name
 
-    folder = status_folder(root, desired)
-    if folder is not None:
-        FolderStatus(folder).check(to_file_name(desired.owner.environment))
-
-
-def status_name(desired: Desired) -> str:
-    """The name of the folder as declared."""
-    declared = desired.status
-    return str(declared.get("directory", "status") if isinstance(declared, dict) else "status")
+    place = status_place(root, desired)
+    if place is not None:
+        place.repository.check(to_file_name(desired.owner.environment))
 
 
 def records_of(root: Path, desired: Desired) -> Callable[[], Records]:
     """What the status files tell of a project's environment, read when it is asked for."""
 
     def read() -> Records:
-        from specrunner.record.folder import FolderStatus
+        from specrunner.engine.clock import SystemClock
         from specrunner.record.recorded import recorded
 
-        folder = status_folder(root, desired)
-        if folder is None:
+        place = status_place(root, desired)
+        if place is None:
             return NO_RECORDS
-        return recorded(FolderStatus(folder), desired.owner, folder.relative_to(root).as_posix())
+        found = recorded(place.repository, desired.owner, place.name, SystemClock().now())
+        warn(place)
+        return found
 
     return read
+
+
+def warn(place: Place) -> None:
+    """Say once what is to know of records that were read."""
+    if place.shared is not None:
+        say(diagnostic_lines(place.shared.warnings), stderr=True)
+        place.shared.warnings.clear()
 
 
 def commit_of(root: Path, desired: Desired) -> str:
@@ -68,21 +160,104 @@ def commit_of(root: Path, desired: Desired) -> str:
 
     What specrunner itself writes beside them makes no difference.
     """
+    found = revision_of(root, desired)
+    return "" if not found or found["dirty"] else str(found["commit"])
+
+
+def revision_of(root: Path, desired: Desired) -> JsonObject:
+    """The commit that is checked out, its author, and whether the specs were edited since; empty outside git."""
     from specrunner.spec.revisions import head
 
-    revision = head(root, (status_name(desired), STATE_FOLDER))
-    return "" if revision is None or revision.dirty else revision.commit
+    status: Any = desired.status
+    folder = status.get("directory", FOLDER) if isinstance(status, dict) else FOLDER
+    revision = head(root, (folder, STATE_FOLDER))
+    return {} if revision is None else {"commit": revision.commit, "author": revision.author, "dirty": revision.dirty}
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was recorded: where, and whether everybody can see it."""
+
+    place: Place
+    page: str
+
+    def __str__(self) -> str:
+        if self.place.folder is not None:
+            return str(self.place.folder / self.page)
+        branch = self.place.shared
+        pushed = f", pushed to {branch.remote.shown}" if branch and branch.remote and branch.is_shared else ""
+        return f"{self.page} on branch {self.place.branch}{pushed}"
 
 
 def write_status(
     root: Path, desired: Desired, outcome: Outcome, target: Target, interrupted: Interrupted | None, who: str
-) -> Path | None:
-    """Write the status files; the page that people open, or None where none was written."""
-    from specrunner.record.folder import FolderStatus
+) -> Written | None:
+    """Write the status files; where the page that people open is, or None where none was written.
+
+    A branch is written here; `share` brings it to others.
+    """
     from specrunner.record.status import record
 
-    folder = status_folder(root, desired)
-    if folder is None:
+    place = status_place(root, desired)
+    if place is None:
         return None
-    page = record(FolderStatus(folder), desired.owner, outcome, target, interrupted=interrupted, who=who)
-    return folder / page if page else None
+    page = record(
+        place.repository,
+        desired.owner,
+        outcome,
+        target,
+        interrupted=interrupted,
+        who=who,
+        policy=place.policy,
+        revision=revision_of(root, desired),
+    )
+    warn(place)
+    return Written(place, page) if page else None
+
+
+def share(written: Written | None) -> None:
+    """Push what was recorded, where it is a branch with a remote. Raises Unpushed; it is kept then.
+
+    Where the project did not ask for the branch, that it can't be pushed is a warning.
+    """
+    if written is None or written.place.shared is None:
+        return
+    try:
+        written.place.shared.push()
+    except SpecrunnerError as problem:
+        if written.place.declared:
+            raise
+        warnings = [replace(one, severity=Severity.WARNING) for one in problem.diagnostics]
+        say(diagnostic_lines(warnings), stderr=True)
+
+
+@click.command("record")
+@directory_option
+@environment_option
+@push_option
+def record(root: Path, environment: str | None, push: bool) -> int:
+    """Record what is live and how runs went, and push what could not be pushed before.
+
+    `apply`, `run` and `tick` do so by themselves; this is for what happened since, and after a failure. On a machine
+    that has lost its memory nothing but the push is done.
+    """
+    from specrunner.cli.planning import clock
+    from specrunner.record.status import record as write
+
+    desired = load_desired(root, environment, offline=True)
+    place = status_place(root, desired)
+    if place is None:
+        say([Line("This project wants no records: `status: none` stands in specrunner.yaml.")])
+        return 0
+    with open_target(root, desired) as target:
+        page = None
+        if target.remembers(desired.owner):
+            page = write(place.repository, desired.owner, None, target, now=clock().now(), policy=place.policy)
+        else:
+            say([Line("Nothing of this project was applied here, so nothing new is recorded.", "dim")])
+    warn(place)
+    if push and place.shared is not None:
+        place.shared.push()
+    if page:
+        say([Line(f"Status: {Written(place, page)}")])
+    return 0

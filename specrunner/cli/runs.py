@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from specrunner.cli.arguments import arguments_options, given_arguments
+from specrunner.cli.notifying import tell_runs
 from specrunner.cli.planning import clock
 from specrunner.cli.terminal import say, say_json, table
 from specrunner.cli.wiring import directory_option, find_key, interruptible, json_option, open_target
@@ -47,6 +48,7 @@ def run(root: Path, task: str, as_texts: tuple[str, ...], as_values: tuple[str, 
         order, args = (None, _merged(found, given)) if given else (_open_order(found), None)
         with interruptible(target.stop_waiting):
             ended = target.run(key, order, args, wait=wait)
+        tell_runs(root, target, [ended])
     if as_json:
         say_json(run_json(ended))
     else:

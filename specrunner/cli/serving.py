@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from specrunner.cli.planning import clock
+from specrunner.cli.controlling import Following, controller_of, followed, following_options, webhook
 from specrunner.cli.terminal import say
+from specrunner.cli.watching import telling
 from specrunner.cli.wiring import STATE_FOLDER, directory_option, interruptible, open_engine
 from specrunner.core.errors import UsageError
 from specrunner.report.lines import Line, counted
 
 if TYPE_CHECKING:
     from specrunner.engine.engine import Engine
+    from specrunner.engine.host import Host
+    from specrunner.server.host import Serving
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost"})
 TAKEN_OVER = 1
@@ -29,26 +32,43 @@ TAKEN_OVER = 1
 @click.option(
     "--max-runs", type=click.IntRange(1), help="How many runs are under way at once; default: twice the processors."
 )
-def serve(root: Path, address: str, port: int | None, max_runs: int | None) -> int:
+@following_options
+def serve(root: Path, address: str, port: int | None, max_runs: int | None, following: Following) -> int:
     """Host what was applied here: schedules fire, services are kept alive, runs get their API.
+
+    With --repo it also follows a branch: what is merged there is applied here, and what somebody else changes on the
+    target is put right.
 
     Ends at Ctrl-C or SIGTERM. Runs go on then, and the next host takes them up.
     """
+    from specrunner.engine.clock import SystemClock
     from specrunner.reconcile.lease import this_process
 
     _check_address(address)
-    _check_folder(root)
+    controller = controller_of(following.repo, following, root / STATE_FOLDER) if following.repo else None
+    if controller is None:
+        _check_folder(root)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    with open_engine(root / STATE_FOLDER, port) as engine:
+    for name in ("uvicorn", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # what they say of their start and end, we say ourselves
+    with open_engine(root / STATE_FOLDER, port, webhook(following, controller), _offered) as engine:
         host = engine.host(max_runs or 2 * (os.cpu_count() or 1))
-        with interruptible(host.leave):
-            kept = host.serve(this_process(clock(), os.environ), lambda: say(_serving(engine, root, host.max_runs)))
+        specs = controller.specs if controller else lambda: root
+        with interruptible(host.leave), telling(engine, specs), followed(controller):
+            kept = host.serve(this_process(SystemClock(), os.environ), lambda: say(_serving(engine, host, root)))
         going = len([run for run in engine.history.active() if run.started_at is not None])
     if not kept:
         say([Line("Another process hosts this state folder by now; this one has left.", "error")], stderr=True)
         return TAKEN_OVER
     say([Line(f"Stopped. {counted(going, 'run')} under way; the next `specrunner serve` takes up what is.")])
     return 0
+
+
+def _offered(engine: Engine) -> Serving:
+    """What is offered to others than runs: everything, to this machine's user, until a token is made."""
+    from specrunner.server.host import Serving
+
+    return Serving(lambda _run: engine.runs.ring(), lambda: not engine.tokens.any_valid())
 
 
 def _check_address(address: str) -> None:
@@ -65,17 +85,16 @@ def _check_folder(root: Path) -> None:
     if not (root / STATE_FOLDER / "state.db").exists() and not (root / "specrunner.yaml").exists():
         raise UsageError(
             f"{root} is no spec repository, and nothing was applied there.",
-            remedy="Run it beside specrunner.yaml, or name the spec repository with -C DIR.",
+            remedy="Run it beside specrunner.yaml, name that folder with -C DIR, or follow a branch with --repo URL.",
         )
 
 
-def _serving(engine: Engine, root: Path, max_runs: int) -> list[Line]:
+def _serving(engine: Engine, host: Host, root: Path) -> list[Line]:
     """What is hosted, and where."""
-    specs = [task.spec for task in engine.tasks.all()]
-    schedules = counted(sum(spec.get("schedule") is not None for spec in specs), "schedule")
-    services = counted(sum(spec.get("service") is not None for spec in specs), "service")
+    kept, most = host.kept, counted(host.max_runs, "run")
+    words = f"{counted(kept.schedules, 'schedule')}, {counted(kept.services, 'service')}, at most {most} at once."
     return [
-        Line(f"Serving {root}: {schedules}, {services}, at most {counted(max_runs, 'run')} at once.", "bold"),
+        Line(f"Serving {root}: {words}", "bold"),
         Line(f"API for runs: {engine.run_api().address()}"),
         Line("Ctrl-C ends this; runs go on.", "dim"),
     ]

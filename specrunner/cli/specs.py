@@ -49,7 +49,7 @@ def validate(root: Path, environment: str | None, offline: bool, form: str | Non
         case "sarif":
             say_json(_scan(found, root))
         case "github":
-            _annotate(found, root)
+            annotate(found, root)
             _conclude(checked, skipped)
         case _:
             _tell(found)
@@ -103,20 +103,21 @@ def _report(found: Sequence[Diagnostic], checked: Checked | None, skipped: Seque
     return report
 
 
-def _annotate(found: Sequence[Diagnostic], root: Path) -> None:
+def annotate(found: Sequence[Diagnostic], root: Path) -> None:
+    """Print problems as GitHub's annotations."""
     from specrunner.report.github import github_lines
 
-    for line in github_lines(found, _prefix(root)):
+    for line in github_lines(found, prefix_of(root)):
         click.echo(line)
 
 
 def _scan(found: Sequence[Diagnostic], root: Path) -> dict[str, Json]:
     from specrunner.report.sarif import sarif
 
-    return sarif(found, __version__, _prefix(root))
+    return sarif(found, __version__, prefix_of(root))
 
 
-def _prefix(root: Path) -> str:
+def prefix_of(root: Path) -> str:
     """Where the specs are in their git repository: what GitHub shows names files from its top."""
     from specrunner.spec.globs import repository_top
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +17,10 @@ from specrunner.core.resources import Desired, Presence
 from specrunner.core.values import Json
 
 if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+
     from specrunner.engine.engine import Engine
+    from specrunner.server.host import Serving
     from specrunner.targets.base import Target
 
 STATE_FOLDER = ".specrunner"
@@ -159,11 +162,20 @@ _LOCAL = "local"
 TARGETS: dict[str, Callable[[Path], Target]] = {_LOCAL: _local}
 
 
-def open_engine(folder: Path, port: int | None = None) -> Engine:
-    """The embedded engine on a state folder; whoever opens it closes it. `port` is that of its API for runs."""
+def open_engine(
+    folder: Path,
+    port: int | None = None,
+    besides: Sequence[BaseRoute] = (),
+    serving: Callable[[Engine], Serving] | None = None,
+) -> Engine:
+    """The embedded engine on a state folder; whoever opens it closes it.
+
+    `port` is that of its API for runs, `besides` are routes that this answers too, `serving` what it offers to others
+    than runs.
+    """
     from specrunner.engine.engine import Engine, default_cache
 
-    return Engine(folder, default_cache(), run_api=lambda engine: _run_api(engine, port))
+    return Engine(folder, default_cache(), run_api=lambda engine: _run_api(engine, port, besides, serving))
 
 
 def state_of(root: Path) -> Path:
@@ -207,11 +219,13 @@ def terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _run_api(engine: Any, port: int | None) -> Any:
+def _run_api(
+    engine: Any, port: int | None, besides: Sequence[BaseRoute], serving: Callable[[Engine], Serving] | None
+) -> Any:
     """The API for runs; loading the server waits until a run needs it."""
     from specrunner.server.host import LoopbackApi
 
-    return LoopbackApi(engine, port)
+    return LoopbackApi(engine, port, besides, serving(engine) if serving else None)
 
 
 def find_key(target: Target, kind: Kind, asked: str) -> Key:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from specrunner.cli.claiming import OrderClaims, book_of
 from specrunner.cli.planning import (
     Request,
     at_commit,
@@ -20,7 +21,7 @@ from specrunner.cli.planning import (
     secrets_of,
     steps_words,
 )
-from specrunner.cli.recording import check_status, status_folder, write_status
+from specrunner.cli.recording import Written, check_status, share, status_place, write_status
 from specrunner.cli.terminal import confirmed, interactive, say, say_json
 from specrunner.cli.wiring import STATE_FOLDER, interruptible, open_target, terminable
 from specrunner.core.errors import Diagnostic, SpecrunnerError, UsageError
@@ -61,6 +62,9 @@ class How:
     lock_timeout: float = 0
     expect: str | None = None
     unlock: str = "specrunner unlock"
+    record: bool = True
+    push: bool = True
+    told: Callable[[Outcome], None] | None = None  # is given the outcome, where anything was carried out
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,18 +126,21 @@ def carry_out(work: Work, planned: Planned) -> int:
     say(interrupted_lines(work.interrupted), stderr=how.as_json)
     if not how.as_json:
         say(plan_lines(plan))
-    status_folder(work.root, planned.desired)
+    if how.record:
+        status_place(work.root, planned.desired)
     if how.expect is not None:
         check_hash(plan, how.expect)
     planner.check(planned, work.target, how.force)
     restores = prepared(planned, work.source, at_commit(work.revisions, work.desired))
     begins = bool(plan.work or restores)
-    if begins:
+    if begins and how.record:
         check_status(work.root, planned.desired)
     if begins and not _approved(plan, how):
         say([Line("Nothing was changed.")], stderr=how.as_json)
         return 0
     outcome, written = _executed(work, planned, restores)
+    if how.told is not None:
+        how.told(outcome)
     if how.as_json:
         say_json(outcome_json(outcome))
     elif begins or outcome.problems:
@@ -160,7 +167,7 @@ def _approved(plan: Plan, how: How) -> bool:
     return confirmed(f"\n{steps_words(plan)}?")
 
 
-def _executed(work: Work, planned: Planned, restores: tuple[Restore, ...]) -> tuple[Outcome, Path | None]:
+def _executed(work: Work, planned: Planned, restores: tuple[Restore, ...]) -> tuple[Outcome, Written | None]:
     """Carry it out between the beginning of its journal and the writing of its record."""
     journal = _journal(work, planned, bool(restores))
     try:
@@ -174,17 +181,24 @@ def _executed(work: Work, planned: Planned, restores: tuple[Restore, ...]) -> tu
     return outcome, page
 
 
-def _recorded(work: Work, planned: Planned, outcome: Outcome, *, sure: bool) -> tuple[Outcome, Path | None, bool]:
+def _recorded(work: Work, planned: Planned, outcome: Outcome, *, sure: bool) -> tuple[Outcome, Written | None, bool]:
     """The outcome with what went wrong in recording it, the page of status, and whether it is recorded.
 
     Without being `sure` of the lease, it is asked for: whoever has taken it since writes the records now.
     """
+    if not work.how.record:
+        return outcome, None, True
     if work.lost.is_set() or not (sure or _still_ours(work)):
         return _with_problem(outcome, _UNRECORDED), None, False
     try:
         page = write_status(work.root, planned.desired, outcome, work.target, work.interrupted, work.holder.who)
     except SpecrunnerError as problem:
         return _with_problem(outcome, problem.diagnostics[0]), None, False
+    try:
+        if work.how.push:
+            share(page)
+    except SpecrunnerError as problem:  # it is recorded here, and the next one brings it along
+        return _with_problem(outcome, problem.diagnostics[0]), page, True
     return outcome, page, True
 
 
@@ -216,7 +230,7 @@ def _execute(work: Work, planned: Planned, restores: tuple[Restore, ...], journa
     from specrunner.cli.progress import Progress
     from specrunner.reconcile.executor import Execution, Options
 
-    how, steps = work.how, len(planned.plan.work)
+    how, steps, claims = work.how, len(planned.plan.work), _claims(work, planned)
     if steps and not how.as_json:
         say([Line()])
     with Progress(stderr=how.as_json, total=steps) as progress:
@@ -230,11 +244,22 @@ def _execute(work: Work, planned: Planned, restores: tuple[Restore, ...], journa
             how.parallelism,
             restores=restores,
             journal=journal,
-            options=Options(wait=how.wait, wait_timeout=how.wait_timeout),
+            options=Options(wait=how.wait, wait_timeout=how.wait_timeout, claim=claims),
             lost=work.lost,
         )
         with interruptible(execution.interrupt):
-            return execution.run()
+            outcome = execution.run()
+    claims.release(outcome)
+    return outcome
+
+
+def _claims(work: Work, planned: Planned) -> OrderClaims:
+    """What is asked before a run-once task's order is carried out; see `OrderClaims`."""
+    place = status_place(work.root, planned.desired) if work.how.record and work.how.push else None
+    if place is None or not place.declared or place.shared is None or place.shared.remote is None:
+        return OrderClaims(None, planned.plan, planned.desired)
+    forgets = not work.target.remembers(work.desired.owner)
+    return OrderClaims(book_of(place, work.desired, work.holder) if forgets else None, planned.plan, planned.desired)
 
 
 def _hosted(specs: list[JsonObject], host: Holder | None) -> Line:
@@ -248,7 +273,7 @@ def _hosted(specs: list[JsonObject], host: Holder | None) -> Line:
     return Line(f"{words} {'is' if one else 'are'} in the hands of `specrunner serve` (process {host.pid}).")
 
 
-def _closing(target: Target, runs: int, written: Path | None) -> Iterator[Line]:
+def _closing(target: Target, runs: int, written: Written | None) -> Iterator[Line]:
     """What is left to know: what a host has in hand or what waits for one, and where the records are."""
     from specrunner.core.keys import Kind
     from specrunner.core.resources import is_run_once

@@ -86,6 +86,20 @@ def compare(approved: Plan, fresh: Plan, desired: Desired) -> Approval:
     return Approval(plan, tuple(fulfilled), left_out)
 
 
+def differences(approved: Plan, fresh: Plan, desired: Desired) -> tuple[str, ...]:
+    """In words, each way in which more or something else is due now than was approved; none where it is the rest of it.
+
+    What is fulfilled already is no difference.
+    """
+    known = {step.key for step in approved.steps}
+    new = tuple(f"{s.key}: {s.action} was not approved: {s.reason}." for s in fresh.steps if s.key not in known)
+    try:
+        compare(approved, fresh, desired)
+    except StalePlan as problem:
+        return (*problem.detail.splitlines(), *new)
+    return new
+
+
 def _notices(fulfilled: list[Key], left_out: tuple[Step, ...]) -> Iterator[Notice]:
     for key in fulfilled:
         yield Notice(key, "it is as approved already; nothing is done")

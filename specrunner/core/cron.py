@@ -15,6 +15,8 @@ leap is the zone's own, however wide, so the rules above hold for it too: a dail
 
 from __future__ import annotations
 
+import functools
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -29,6 +31,8 @@ from specrunner.core.wallclock import first_change, instant_of, offset_at, wall_
 _TICK: Final = timedelta.resolution
 _DAY: Final = timedelta(days=1)
 _EARLIEST: Final = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC)
+_REMEMBERED: Final = 4096  # schedules
+_GAPS: Final = 4  # of each: a look at a schedule asks for two instants, and the next look for one of them again
 _LATEST: Final = datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC)
 
 
@@ -77,6 +81,23 @@ def next_fire(schedule: Schedule, after: datetime) -> datetime | None:
     A later `after` never gives an earlier instant. The policy for clocks that leap stands at the top of this module.
     """
     moment = max(utc(after), _EARLIEST)
+    gaps = _gaps(schedule)
+    for start, end in tuple(gaps):  # at once: another thread may add to it
+        if start <= moment < end:
+            return end
+    found = _searched(schedule, moment)
+    if found is not None:
+        gaps.append((moment, found))
+    return found
+
+
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _gaps(_schedule: Schedule) -> deque[tuple[datetime, datetime]]:
+    """Spans in which the schedule does not fire before their end, as found last; thousands of tasks may share them."""
+    return deque(maxlen=_GAPS)
+
+
+def _searched(schedule: Schedule, moment: datetime) -> datetime | None:
     if schedule.starts is not None:
         moment = max(moment, utc(schedule.starts) - _TICK if schedule.starts > _EARLIEST else _EARLIEST)
     if moment >= _LATEST:

@@ -171,6 +171,8 @@ def _created(resource: Resource, leaving: bool) -> Step:
 
 def _made_again(resource: Resource, live: LiveObject, intent: str) -> Step:
     reason = f"declared in {resource.place}; somebody else has removed it from the target"
+    if resource.key.kind is Kind.TASK and is_run_once(resource.spec) and not intent:
+        reason += ", after its run; it is not run again"
     return Step(
         resource.key,
         Action.CREATE,

@@ -11,7 +11,7 @@ last, and the last is found by halving. So a host that was away for a year is ba
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -144,6 +144,14 @@ def arrivals(timing: Timing, since: datetime, now: datetime) -> Arrivals:
         return Arrivals((), due, following)
     last = last_fire(timing.fire, since, due[0].instant - _MICROSECOND) if due else newest.instant
     return Arrivals((_passed(timing, first.instant, last or first.instant, due),), due, following)
+
+
+def unrecorded(timing: Timing, passed: Passed, recorded: Collection[datetime]) -> Passed | None:
+    """The same up to the newest instant that has no record yet, by which it can be known; None where all have one."""
+    last: datetime | None = passed.last
+    while last is not None and last in recorded:
+        last = last_fire(timing.fire, passed.first - _MICROSECOND, last - _MICROSECOND)
+    return None if last is None else replace(passed, last=last)
 
 
 def superseded(timing: Timing, since: datetime, now: datetime) -> Passed | None:

@@ -9,6 +9,7 @@
         - NotFound         nothing has that name or id
         - Conflict         something already has that name
         - BadInput         what was sent cannot be used: wrong shape, type, column, size
+            . TooLarge     it is more than one request may have
         - Unavailable      it exists but cannot serve now (not deployed, still packaging)
         - PackagingFailed  an orchestration cannot be run: bad bundle or uninstallable requirements
         - Busy             somebody else holds the lock
@@ -147,6 +148,12 @@ class BadInput(EngineError):
     """What was sent cannot be used."""
 
     http_status = 400
+
+
+class TooLarge(BadInput):
+    """What was sent is more than one request may have."""
+
+    http_status = 413
 
 
 class Unavailable(EngineError):

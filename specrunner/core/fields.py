@@ -120,6 +120,7 @@ RULES: Mapping[Kind, tuple[Rule, ...]] = {
         Rule("resources.memory", Action.REDEPLOY, "resources belong to a deployment", Trait.DEFAULTED | Trait.SIZE),
         Rule("validations", Action.REDEPLOY, "validations belong to a version"),
         Rule("log.retention", Action.UPDATE, "it only says how long records are kept", Trait.DURATION),
+        Rule("log.maxSize", Action.UPDATE, "it only says how many records are kept", Trait.DEFAULTED | Trait.SIZE),
     ),
     Kind.ORCHESTRATION: (
         Rule("source", Action.NONE, "only the bundle's content counts, not its place", Trait.IGNORED),

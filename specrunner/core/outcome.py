@@ -17,7 +17,8 @@ from specrunner.core.values import Json, JsonObject
 class RunView:
     """A run as records and reports show it, from whatever target.
 
-    `scheduled` is the instant that it is for; a skip may stand for all of them from `first` on.
+    `scheduled` is the instant that it is for; a skip may stand for all of them from `first` on. One that is `beside`
+    came on top of the record that is known by that instant: it makes up for a skip.
     `sha` is that of the bundle, `environment` the identity of the environment it ran in, `log_tail` the last
     lines of its log, redacted.
     """
@@ -40,6 +41,7 @@ class RunView:
     environment: str = ""
     log_tail: tuple[str, ...] = ()
     first: datetime | None = None
+    beside: bool = False
 
     @property
     def seconds(self) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Protocol
 
@@ -39,5 +39,23 @@ class StatusRepository(Protocol):
     def read(self, prefix: str) -> Mapping[str, bytes]:
         """Every file whose path begins with `prefix`."""
 
+    def check(self, prefix: str) -> None:
+        """Raise SpecrunnerError if nothing can be written below `prefix`; writes nothing itself."""
+
     def write(self, files: Mapping[str, bytes | None], message: str) -> None:
         """Write these files; None removes one. `message` says in a line what happened."""
+
+
+# The bytes at a path, None where there is no file.
+Look = Callable[[str], bytes | None]
+
+
+class Claims(Protocol):
+    """Where several machines agree on who does what: one of them alone gets a path."""
+
+    def claim(self, wanted: Mapping[str, bytes], message: str, free: Callable[[str, Look], bool]) -> frozenset[str]:
+        """Take these paths, with these bytes, for nobody else to take; those that are ours now.
+
+        `free` says of a path whether it may be taken, asked on every state that others have brought about meanwhile.
+        Raises SpecrunnerError where nothing can be taken at all: then nothing is.
+        """

@@ -26,8 +26,8 @@ class Recorded:
     """One object as it was last recorded.
 
     `applied` is the normalised spec with secrets as references; `commit` the revision it came from, empty where
-    unknown; `intents` the state of the last run of each intent of a run-once task, and `runs` the id of that run;
-    `times` tells by such an id when the run was, where its own record does.
+    unknown; `state` what its state was; `intents` the state of the last run of each intent of a run-once task, and
+    `runs` the id of that run; `times` tells by such an id when the run was, where its own record does.
     """
 
     key: Key
@@ -41,6 +41,7 @@ class Recorded:
     intents: Mapping[str, str] = field(default_factory=dict)
     runs: Mapping[str, str] = field(default_factory=dict)
     times: Mapping[str, RunTimes] = field(default_factory=dict)
+    state: str = ""
 
     def as_live(self) -> LiveObject:
         """The object as a target would tell it that had kept its memory; secrets count as unchanged."""
@@ -48,6 +49,7 @@ class Recorded:
             key=self.key,
             spec=self.applied,
             id=self.id,
+            state=self.state,
             owner=self.owner,
             applied=self.applied,
             protect=self.protect,

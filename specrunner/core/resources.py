@@ -10,6 +10,7 @@ from enum import StrEnum
 from specrunner.core.errors import Diagnostic, Place
 from specrunner.core.fields import VERBATIM, Action, Rule, plain, rule_for
 from specrunner.core.keys import Key, Kind, shared_key
+from specrunner.core.notifications import Notification
 from specrunner.core.values import Json, JsonObject, digest, is_nothing
 
 
@@ -82,6 +83,7 @@ class Desired:
     target: Json = "local"
     status: Json = None
     safety: Safety = Safety()
+    notifications: tuple[Notification, ...] = ()
     warnings: tuple[Diagnostic, ...] = ()
 
 

@@ -152,6 +152,8 @@ def parse_size(value: str | int) -> int:
 
 def utc(moment: datetime) -> datetime:
     """The same instant in UTC. Raises ValueError for a naive datetime."""
+    if moment.tzinfo is UTC:
+        return moment
     if moment.utcoffset() is None:
         raise ValueError(f"{moment} has no time zone")
     return moment.astimezone(UTC)

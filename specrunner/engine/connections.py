@@ -55,13 +55,15 @@ class Connections:
                 raise NotFound(f"There is no connection {name!r}.")
             return _record(row, _attached(transaction, row.id).get(row.id, ()))
 
-    def create(self, name: str, connection_type: str, details: JsonObject) -> Connection:
+    def create(
+        self, name: str, connection_type: str, details: JsonObject, secret: JsonObject | None = None
+    ) -> Connection:
         """A new connection. Raises Conflict if the name is taken."""
         with self._context.database.write() as transaction:
             if transaction.execute(sa.select(_T.c.id).where(_T.c.name == name)).first():
                 remedy = "Connection names are unique: choose another."
                 raise Conflict(f"A connection {name!r} exists already.", remedy=remedy)
-            self._write(transaction, name, connection_type, details, {})
+            self._write(transaction, name, connection_type, details, secret or {})
         return self.named(name)
 
     def put(

@@ -9,19 +9,22 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from specrunner.core.errors import Busy, SpecrunnerError
 from specrunner.core.keys import Key
 from specrunner.core.ports import Clock
 from specrunner.core.values import Secret
+from specrunner.engine.answers import Answers
 from specrunner.engine.artifacts import Artifacts
+from specrunner.engine.audit import Audit
 from specrunner.engine.clock import SystemClock
 from specrunner.engine.connections import Connections
 from specrunner.engine.context import Context
 from specrunner.engine.facts import Facts
-from specrunner.engine.holdings import Holdings
+from specrunner.engine.holdings import Holdings, held_by
 from specrunner.engine.hosting import Hosting
 from specrunner.engine.leases import Leases
 from specrunner.engine.models import Models
@@ -29,18 +32,23 @@ from specrunner.engine.ownership import Ownerships
 from specrunner.engine.packaging.environments import UvEnvironments
 from specrunner.engine.packaging.orchestrations import Orchestrations
 from specrunner.engine.ports import EnvironmentBuilder, Executor, RunApi
-from specrunner.engine.records import SPEC
+from specrunner.engine.records import SPEC, Run
 from specrunner.engine.rekeying import Reached, Rotated, nowhere, open_vault, rotate
+from specrunner.engine.remarks import Remarks
 from specrunner.engine.renaming import rename
 from specrunner.engine.serving.deployments import USER, Deployments, run_holder
 from specrunner.engine.serving.pipelines import Pipelines
 from specrunner.engine.serving.planes import Planes
 from specrunner.engine.store.database import Database
+from specrunner.engine.tags import Tags
 from specrunner.engine.tasks.executors.local import LocalExecutor
 from specrunner.engine.tasks.history import History
+from specrunner.engine.tasks.retention import Retention
 from specrunner.engine.tasks.runs import Colleagues, Runs
 from specrunner.engine.tasks.services import Services
 from specrunner.engine.tasks.tasks import Tasks
+from specrunner.engine.tokens import Tokens
+from specrunner.engine.users import Users
 from specrunner.engine.workspaces import Workspaces
 
 if TYPE_CHECKING:
@@ -83,6 +91,12 @@ class Engine:
         self.facts = Facts(context)
         self.leases = Leases(context)
         self.ownership = Ownerships(context)
+        self.users = Users(context)
+        self.tags = Tags(context)
+        self.remarks = Remarks(context)
+        self.tokens = Tokens(context)
+        self.audit = Audit(context)
+        self.answers = Answers(context)
         self.workspaces = Workspaces(context)
         self.connections = Connections(context)
         self.models = Models(context)
@@ -94,7 +108,8 @@ class Engine:
         self.history = History(context)
         colleagues = Colleagues(self.tasks, self.history, self.orchestrations, self.connections, self.deployments)
         self.runs = Runs(context, colleagues, executor or LocalExecutor(), self.run_api)
-        self.runs.ended = lambda _run_id: self.planes.sweep()
+        self.runs.ended = self._run_ended
+        self._ended: set[str] = set()  # tasks of which this process has seen a run end
         self.services = Services(self.history)
         self.hosting = Hosting(folder, self.leases, clock)
         self.runs.hosted_elsewhere = lambda: self.hosting.living() is not None
@@ -124,23 +139,16 @@ class Engine:
 
     def holdings(self) -> Holdings:
         """Every object, with whose it is, as of one instant."""
-        with self.snapshot():
-            last = self.history.last_per_intent()
-            return Holdings(
-                owners=self.ownership.all(),
-                workspaces={found.id: found.name for found in self.workspaces.all()},
-                connections=self.connections.all(),
-                details=self.connections.all_open_details(),
-                models=self.models.all(),
-                pipelines=self.pipelines.all(),
-                deployments={found.pipeline_id: found for found in self.deployments.all()},
-                orchestrations=self.orchestrations.all(),
-                tasks=self.tasks.all(),
-                intents={
-                    task: {intent: str(self.runs.observed(run)) for intent, run in runs.items()}
-                    for task, runs in last.items()
-                },
-            )
+        return held_by(self)
+
+    def sweep(self) -> None:
+        """Remove what is no longer kept of the tasks whose runs ended here; a living host does so by itself."""
+        while self._ended and self.hosting.living() is None:
+            Retention(self._context).sweep(self._ended.pop())
+
+    def _run_ended(self, run: Run) -> None:
+        self._ended.add(run.task_id)
+        self.planes.sweep()
 
     def rename(self, old: Key, new: Key) -> None:
         """Give an object another key; its contents, its runs and what names it follow. Raises as `renaming` says."""
@@ -149,6 +157,10 @@ class Engine:
     def keep(self, data: bytes) -> str:
         """Take bytes in, ahead of the object that they belong to; their sha256."""
         return self._context.artifacts.put(data)
+
+    def keep_stream(self, stream: BinaryIO) -> tuple[str, int]:
+        """Take in what a stream gives, never whole in memory; its sha256 and its size in bytes."""
+        return self._context.artifacts.put_stream(stream)
 
     def artifact(self, sha: str) -> bytes | None:
         """The bytes of this sha256, or None where they are gone."""
@@ -165,9 +177,17 @@ class Engine:
         """The name under which a run holds deployments."""
         return run_holder(run_id)
 
+    def now(self) -> datetime:
+        """The present instant, in UTC, by this engine's clock."""
+        return self._context.clock.now()
+
     def generation(self) -> int:
         """A number that changes once anybody has written to the store: what was read before may then be old."""
         return self._context.database.generation()
+
+    def key_for(self, purpose: str) -> bytes:
+        """A secret key for one purpose, derived from this state folder's; rotating that ends what it signed."""
+        return self._context.vault.key_for(purpose)
 
     def fingerprint(self, secret: Secret) -> str:
         """The keyed fingerprint of a secret."""

@@ -11,12 +11,22 @@ from specrunner.engine.engine import Engine
 from specrunner.engine.packaging.environments import UNUSED, UvEnvironments
 from specrunner.engine.packaging.inventory import Kept
 
-__all__ = ["UNUSED", "Kept", "kept", "prune", "users"]
+__all__ = ["UNUSED", "Kept", "downloads", "kept", "prune", "trim", "users"]
 
 
 def kept(cache: Path) -> list[Kept]:
     """The environments in a cache, those used last first. Raises PackagingFailed where it can't be read."""
     return UvEnvironments(cache).kept()
+
+
+def downloads(cache: Path) -> int:
+    """The bytes in uv's cache that no environment shares. Raises PackagingFailed."""
+    return UvEnvironments(cache).downloads()
+
+
+def trim(cache: Path, *, wholly: bool) -> int:
+    """Have uv drop from its cache what it can not use any more, or all of it; the bytes given back."""
+    return UvEnvironments(cache).trim(wholly=wholly)
 
 
 def users(engine: Engine, cache: Path) -> dict[str, list[str]]:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from specrunner.core.keys import Key
+from specrunner.core.keys import Key, Kind
 from specrunner.core.values import JsonObject
 from specrunner.engine.records import Connection, Deployment, ModelVersion, Orchestration, Ownership, Pipeline, Task
+
+if TYPE_CHECKING:
+    from specrunner.engine.engine import Engine
+    from specrunner.engine.records import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +21,8 @@ class Holdings:
 
     `workspaces` are names by id, `details` those of connections by name that are no secrets, `models` the newest
     version of each, `deployments` by the id of their pipeline, `orchestrations` every version, newest first. `intents`
-    are, by the id of a task and by intent, the state of the last run of that intent.
+    are, by the id of a task and by intent, the state of the last run of that intent; `left` those of owned tasks that
+    are gone, by their keys.
     """
 
     owners: Mapping[Key, Ownership] = field(default_factory=dict)
@@ -29,3 +35,28 @@ class Holdings:
     orchestrations: Sequence[Orchestration] = ()
     tasks: Sequence[Task] = ()
     intents: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    left: Mapping[Key, Mapping[str, str]] = field(default_factory=dict)
+
+
+def held_by(engine: Engine) -> Holdings:
+    """What an open engine holds."""
+
+    def observed(runs: Mapping[str, Run]) -> dict[str, str]:
+        return {intent: str(engine.runs.observed(run)) for intent, run in runs.items()}
+
+    with engine.snapshot():
+        owners, tasks = engine.ownership.all(), engine.tasks.all()
+        gone = {key for key in owners if key.kind is Kind.TASK} - {task.key for task in tasks}
+        return Holdings(
+            owners=owners,
+            workspaces={found.id: found.name for found in engine.workspaces.all()},
+            connections=engine.connections.all(),
+            details=engine.connections.all_open_details(),
+            models=engine.models.all(),
+            pipelines=engine.pipelines.all(),
+            deployments={found.pipeline_id: found for found in engine.deployments.all()},
+            orchestrations=engine.orchestrations.all(),
+            tasks=tasks,
+            intents={task: observed(runs) for task, runs in engine.history.last_per_intent().items()},
+            left={key: observed(engine.history.intents_left(str(key))) for key in gone},
+        )

@@ -14,7 +14,7 @@ from typing import Final
 
 from specrunner.core.errors import SpecrunnerError
 from specrunner.core.leases import HEARTBEAT, Holder
-from specrunner.core.lifecycle import RunState, TaskState
+from specrunner.core.lifecycle import RunState
 from specrunner.engine.context import Context
 from specrunner.engine.hosting import Bell, Hosting
 from specrunner.engine.records import Run, Task
@@ -32,6 +32,14 @@ _SWEEPING: Final = 5.0  # seconds between two looks at what retention has to do
 _LETTING_GO: Final = 5.0  # seconds that a thread is given to end
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How many schedules and services a host found as it began."""
+
+    schedules: int = 0
+    services: int = 0
+
+
 @dataclass(slots=True)
 class Host:
     """One host. `serve` blocks; `leave` may be called from any thread, or a signal's handler."""
@@ -40,6 +48,7 @@ class Host:
     runs: Runs
     hosting: Hosting
     max_runs: int
+    kept: Kept = Kept()
     _leaving: threading.Event = field(default_factory=threading.Event)
     _news: threading.Event = field(default_factory=threading.Event)
     _lost: bool = False
@@ -81,6 +90,7 @@ class Host:
             self._swept.update(Retention(self.context).tasks())
             self._adopt(carrier)
             scheduler.step(self.context.clock.now())
+            self.kept = Kept(scheduler.schedules, keeper.services)
             for loop in loops:
                 loop.start()
             ready()
@@ -105,9 +115,8 @@ class Host:
         for run in self.runs.with_.history.active():
             if (found := self._found(run)) and (found.status is RunState.RUNNING or found.attempt > 1):
                 carrier.take(found.id, found.task_id)
-        for task in self.runs.with_.tasks.all():
-            if task.status is TaskState.PENDING_KILL:
-                threading.Thread(target=self._kill, args=(task,), name=f"kill {task.name}", daemon=True).start()
+        for task in self.runs.with_.tasks.being_killed():
+            threading.Thread(target=self._kill, args=(task,), name=f"kill {task.name}", daemon=True).start()
 
     def _found(self, run: Run) -> Run | None:
         """A run as it is: one that is said to wait may have been started by who died before writing that down."""

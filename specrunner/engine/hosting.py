@@ -42,6 +42,11 @@ class Hosting:
             return None
         return lease.holder
 
+    @property
+    def is_here(self) -> bool:
+        """Whether this engine is its own host."""
+        return bool(self._token)
+
     def take(self, holder: Holder) -> None:
         """Become the host. Raises Busy, naming who is."""
         found = self.living()

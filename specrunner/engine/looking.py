@@ -21,7 +21,7 @@ from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 from specrunner.core.errors import SpecrunnerError
-from specrunner.core.keys import Key
+from specrunner.core.keys import Key, Kind
 from specrunner.core.lifecycle import OrchestrationState, RunState, TaskState
 from specrunner.core.resources import Owner
 from specrunner.core.values import JsonObject, Secret, parse_iso
@@ -46,6 +46,7 @@ _Row = tuple[Any, ...]
 
 _Ask = Callable[..., Iterable[_Row]]  # SQL and its values
 _Answer = TypeVar("_Answer")
+_States = dict[str, dict[str, str]]  # by intent
 
 
 def look(folder: Path) -> Look | None:
@@ -132,12 +133,15 @@ def _newest_revision() -> str:
 
 
 def _holdings(ask: _Ask, vault: Vault) -> Holdings | None:
-    intents = _intents(ask)
-    if intents is None:
+    runs = _intents(ask)
+    if runs is None:
         return None
+    intents, left = runs
+    owners, tasks = _owners(ask), _tasks(ask)
+    gone = {key for key in owners if key.kind is Kind.TASK} - {task.key for task in tasks}
     connections, details = _connections(ask, vault)
     return Holdings(
-        owners=_owners(ask),
+        owners=owners,
         workspaces=dict(ask("select id, name from workspaces order by id")),
         connections=connections,
         details=details,
@@ -145,8 +149,9 @@ def _holdings(ask: _Ask, vault: Vault) -> Holdings | None:
         pipelines=_pipelines(ask),
         deployments=_deployments(ask),
         orchestrations=_orchestrations(ask),
-        tasks=_tasks(ask),
+        tasks=tasks,
         intents=intents,
+        left={key: left.get(str(key), {}) for key in gone},
     )
 
 
@@ -190,10 +195,10 @@ def _models(ask: _Ask) -> list[ModelVersion]:
 
 def _pipelines(ask: _Ask) -> list[Pipeline]:
     versions: dict[int, list[PipelineVersion]] = {}
-    for *plain, definition, created in ask(
-        "select id, pipeline_id, version, definition, created_at from pipeline_versions order by id desc"
+    for *plain, definition, created, config in ask(
+        "select id, pipeline_id, version, definition, created_at, config from pipeline_versions order by id desc"
     ):
-        version = PipelineVersion(*(*plain, json.loads(definition), parse_iso(created)))
+        version = PipelineVersion(*(*plain, json.loads(definition), parse_iso(created), json.loads(config)))
         versions.setdefault(version.pipeline_id, []).append(version)
     rows = ask("select id, workspace_id, name, settings, created_at, updated_at from pipelines order by id desc")
     return [
@@ -253,15 +258,22 @@ def _tasks(ask: _Ask) -> list[Task]:
     return list(map(Task, *plain, decoded(specs), map(known.__getitem__, states), *instants, map(bool, suspended)))
 
 
-def _intents(ask: _Ask) -> dict[str, dict[str, str]] | None:
-    """The state of each intent's last run, as `History.last_per_intent` finds it; None while one of them runs."""
+def _intents(ask: _Ask) -> tuple[_States, _States] | None:
+    """By the ids of tasks, and by the keys of those that are gone, the state of each intent's last run.
+
+    As `History.last_per_intent` and `intents_left` find them; None while one of them runs.
+    """
     rows = ask(
-        "select task_id, intent, status, code_started from runs where intent is not null"
-        " order by created_at desc, scheduled_at desc, id"
+        "select r.task_id, r.task_key, t.id is null, r.intent, r.status, r.code_started"
+        " from runs r left join tasks t on t.id = r.task_id where r.intent is not null"
+        " order by r.created_at desc, r.scheduled_at desc, r.id"
     )
-    found: dict[str, dict[str, str]] = {}
-    for task, intent, status, begun in reversed(list(rows)):
+    found: _States = {}
+    left: _States = {}
+    for task, key, is_gone, intent, status, begun in reversed(list(rows)):
         if intent and (status != RunState.LOST or begun):
             found.setdefault(task, {})[intent] = str(RunState(status))
+            if is_gone:
+                left.setdefault(key, {})[intent] = str(RunState(status))
     running = any(RunState.RUNNING in states.values() for states in found.values())
-    return None if running else found
+    return None if running else (found, left)

@@ -71,6 +71,12 @@ class Models:
         """One version by its UUID. Raises NotFound."""
         return self._one(_SELECT.where(_V.c.version == version), version)
 
+    def versions(self, model_id: int) -> list[ModelVersion]:
+        """Every version under one name, newest first; none where there is no such model."""
+        with self._context.database.read() as connection:
+            query = _SELECT.where(_V.c.model_id == model_id).order_by(_V.c.id.desc())
+            return [_record(row) for row in connection.execute(query)]
+
     def all(self) -> list[ModelVersion]:
         """The newest version of every model."""
         newest = sa.select(sa.func.max(_V.c.id)).group_by(_V.c.model_id)

@@ -25,6 +25,33 @@ class Workspace:
 
 
 @dataclass(frozen=True, slots=True)
+class User:
+    """A person who may call the platform API; an `admin` may use every workspace. The local user was never added."""
+
+    id: str
+    email: str
+    admin: bool
+    enabled: bool
+    created_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Who may use a workspace, and as what (`OWNER`, `COLLABORATOR`)."""
+
+    user_id: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A word on models and pipelines."""
+
+    id: int
+    tag: str
+
+
+@dataclass(frozen=True, slots=True)
 class Connection:
     """A connection without its details, which are read on their own and only by who may."""
 
@@ -53,13 +80,17 @@ class ModelVersion:
 
 @dataclass(frozen=True, slots=True)
 class PipelineVersion:
-    """One version of a pipeline; `definition` is as the platform API writes it, `{}` for an empty one."""
+    """One version of a pipeline; `definition` is as the platform API writes it, `{}` for an empty one.
+
+    `config` is what it is served with beside the steps: `resources` and `validations` as specs have them.
+    """
 
     id: int
     pipeline_id: int
     version: str
     definition: JsonObject
     created_at: datetime
+    config: JsonObject = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +189,8 @@ class Origin(StrEnum):
 class Run:
     """One execution of a task.
 
-    `scheduled_at` is the instant that it is for; a skip may stand for all of them from `first_at` on.
+    `scheduled_at` is the instant that it is for; a skip may stand for all of them from `first_at` on. One that is
+    `beside` leaves the instant's identity to the record that has it.
     """
 
     id: str
@@ -183,6 +215,7 @@ class Run:
     ended_at: datetime | None
     origin: Origin
     first_at: datetime | None
+    beside: bool = False
 
 
 @dataclass(frozen=True, slots=True)

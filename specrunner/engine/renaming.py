@@ -18,6 +18,7 @@ from specrunner.core.keys import Key, Kind
 from specrunner.core.renames import respelt
 from specrunner.core.values import digest
 from specrunner.engine.context import Context
+from specrunner.engine.serving.steps import renamed_model
 from specrunner.engine.store import tables
 
 _TABLES: Final[Mapping[Kind, sa.Table]] = {
@@ -134,16 +135,7 @@ def _rewrite_definitions(transaction: Transaction, old: Key, new: Key) -> None:
 def _definition(definition: _Spec, old: Key, new: Key) -> _Spec:
     if old.kind is Kind.PIPELINE:
         return definition | {"id": new.name} if "id" in definition else definition
-    return dict(definition) | {"steps": [_model_step(step, old.name, new.name) for step in definition.get("steps", ())]}
-
-
-def _model_step(step: _Spec, old: str, new: str) -> _Spec:
-    if "ModelInference" not in step:
-        return step
-    models = [
-        {**model, "name": new if model["name"] == old else model["name"]} for model in step["ModelInference"]["models"]
-    ]
-    return {**step, "ModelInference": {**step["ModelInference"], "models": models}}
+    return dict(definition) | {"steps": renamed_model(list(definition.get("steps", ())), old.name, new.name)}
 
 
 def _rewrite_tasks(transaction: Transaction, old: Key, new: Key) -> None:

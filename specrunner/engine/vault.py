@@ -31,6 +31,7 @@ class Vault:
         self._fernet = Fernet(base64.urlsafe_b64encode(_derived(key, b"encrypt")))
         self._print_key = _derived(key, b"fingerprint")
         self._token_key = _derived(key, b"run-token")
+        self._further = _derived(key, b"further")
         self.id = _derived(key, b"identity").hex()[:16]
 
     @classmethod
@@ -74,6 +75,10 @@ class Vault:
     def sign(self, text: str) -> str:
         """A keyed signature of a text, for the tokens of runs."""
         return hmac.new(self._token_key, text.encode(), hashlib.sha256).hexdigest()
+
+    def key_for(self, purpose: str) -> bytes:
+        """A key for one purpose, which says nothing about any other."""
+        return _derived(self._further, purpose.encode())
 
 
 def _derived(key: bytes, purpose: bytes) -> bytes:

@@ -42,16 +42,23 @@ class Listener(Protocol):
         """It is back, or could not be brought back."""
 
 
+def unclaimed(_task: Key) -> RunView | None:
+    """A `claim` for a target that remembers what was carried out: nobody else does it."""
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """How an apply is carried out.
 
     Without `wait`, runs are started and left to themselves; after `wait_timeout` seconds of waiting they are too.
+    `claim` is asked before a run-once task's order is carried out: it gives the run of whoever does so elsewhere.
     """
 
     wait: bool = True
     wait_timeout: float | None = None
     patience: Patience = PATIENT
+    claim: Callable[[Key], RunView | None] = unclaimed
 
 
 @dataclass(slots=True)
@@ -151,6 +158,10 @@ class Worker:
         return trying(lambda: self._run(step, told))
 
     def _run(self, step: Step, told: _Told) -> RunView:
+        elsewhere = self.options.claim(step.key)
+        if elsewhere is not None:
+            told("another machine has it in hand" if not elsewhere.status.ended else "another machine has run it")
+            return elsewhere
         waits = self.options.wait and not self._impatient.is_set()
         if waits:
             self._start_timer()

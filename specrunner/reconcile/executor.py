@@ -43,9 +43,9 @@ class _Return:
 class Execution:
     """One apply of one plan; `run` it once, and `interrupt` it from any thread or signal handler.
 
-    `restores` are brought back first. `lost` is set from outside when the lease is no longer ours: then nothing
-    further is begun. `pause` waits between tries, saying whether it was called off; the default listens to
-    `interrupt`.
+    `restores` are brought back first; with `partial` there are others besides, so that the target has not all of its
+    memory back. `lost` is set from outside when the lease is no longer ours: then nothing further is begun. `pause`
+    waits between tries, saying whether it was called off; the default listens to `interrupt`.
     """
 
     plan: Plan
@@ -60,6 +60,7 @@ class Execution:
     options: Options = field(default_factory=Options)
     lost: threading.Event = field(default_factory=threading.Event)
     pause: Pause | None = None
+    partial: bool = False
     _outcomes: dict[Key, StepOutcome] = field(default_factory=dict)
     _returns: dict[Key, _Return] = field(default_factory=dict)
     _problems: list[Diagnostic] = field(default_factory=list)
@@ -132,7 +133,7 @@ class Execution:
             return _Return(problem is None, problem)
 
         Waves(waits, held, work, self._returned).run(pool, self.parallelism)
-        if not self._called_off():
+        if not self._called_off() and not self.partial:
             self._remember()
 
     def _returned(self, key: Key, found: _Return) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final
@@ -11,7 +12,7 @@ from specrunner.core.interrupted import UNDER_WAY, Interrupted, InterruptedStep
 from specrunner.core.keys import Key, Kind
 from specrunner.core.outcome import Fate, Outcome, RunView, StepOutcome
 from specrunner.core.resources import LiveObject, Owner, is_run_once
-from specrunner.core.values import Json, digest, iso
+from specrunner.core.values import Json, JsonObject, digest, iso
 from specrunner.record.names import to_file_name
 
 API_VERSION: Final = "specrunner/v1"
@@ -37,10 +38,32 @@ def runs_folder(task: Key) -> str:
     return f"runs/{to_file_name(task.workspace)}/{to_file_name(task.name)}/"
 
 
+def run_name(run_id: str, scheduled: datetime | None) -> str:
+    """The file name of a run's record: by its scheduled instant where it has one, else by its id."""
+    return f"{scheduled.strftime('%Y%m%dT%H%M%SZ') if scheduled else run_id}.yaml"
+
+
 def run_path(run: RunView) -> str:
-    """A run's record: by its scheduled instant where it has one, else by its id."""
-    name = run.scheduled.strftime("%Y%m%dT%H%M%SZ") if run.scheduled else run.id
-    return f"{runs_folder(run.task)}{name}.yaml"
+    """A run's record: by its scheduled instant where it has one (with its id beside another's), else by its id."""
+    name = run_name(run.id, run.scheduled)
+    if run.scheduled and run.beside:
+        name = f"{name.removesuffix('.yaml')}-{run.id}.yaml"
+    return f"{runs_folder(run.task)}{name}"
+
+
+def log_path(record: str) -> str:
+    """Where the whole log of a run lies, by the path of the run's record."""
+    return f"logs/{record.removeprefix('runs/').removesuffix('.yaml')}.log"
+
+
+def claims_folder(task: Key) -> str:
+    """The folder of the claims of a run-once task's orders."""
+    return f"claims/{to_file_name(task.workspace)}/{to_file_name(task.name)}/"
+
+
+def claim_path(task: Key, intent: str) -> str:
+    """The claim of a run-once task's order, until its run is recorded."""
+    return f"{claims_folder(task)}{intent[:32]}.yaml"
 
 
 def apply_path(started: datetime, plan_hash: str) -> str:
@@ -57,17 +80,27 @@ def is_ours(path: str, data: bytes) -> bool:
     """Whether a file at this path is a record of an object or a run that we wrote, by its place and its first lines."""
     head = data[:200].decode("utf-8", "replace").splitlines()[:2]
     kinds = {f"kind: {kind}Status" for kind in (*Kind, "Run")}
-    placed = path.partition("/")[0] in {*_FOLDERS.values(), "runs"} and path.endswith(".yaml")
+    placed = path.partition("/")[0] in {*_FOLDERS.values(), "runs", "claims"} and path.endswith(".yaml")
     return placed and len(head) == 2 and head[0] == f"apiVersion: {API_VERSION}" and head[1] in kinds
 
 
-def object_file(
-    found: LiveObject, commit: str, runs: Sequence[RunView] = (), intent_runs: Mapping[str, str] = MappingProxyType({})
-) -> dict[str, Json]:
-    """The status of one live object.
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is told of a task's runs: the runs themselves, newest first, and what they came to.
 
-    `runs` are those of a task, newest first, and `intent_runs` the id of the last run of each intent.
+    `intent_runs` is the id of the last run of each intent, `settled` the instant up to which the schedule has come to
+    its runs and skips, `upcoming` the next ones, and `totals` counts by month and state those that are no longer told.
     """
+
+    runs: Sequence[RunView] = ()
+    intent_runs: Mapping[str, str] = field(default_factory=dict)
+    settled: datetime | None = None
+    upcoming: Sequence[datetime] = ()
+    totals: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+
+def object_file(found: LiveObject, commit: str, told: Told = Told()) -> dict[str, Json]:
+    """The status of one live object; `told` is of a task's runs."""
     applied = dict(found.applied or {})
     written: dict[str, Json] = {
         "apiVersion": API_VERSION,
@@ -82,7 +115,7 @@ def object_file(
         written["observedCommit"] = commit
     written |= {"owner": str(found.owner), "specHash": digest(applied)}
     if found.key.kind is Kind.TASK:
-        written |= _task_part(found, runs, intent_runs)
+        written |= _task_part(found, told)
     if found.labels:
         written["labels"] = dict(found.labels)
     if found.description:
@@ -92,22 +125,39 @@ def object_file(
     return written | {"applied": applied}
 
 
-def _task_part(found: LiveObject, runs: Sequence[RunView], intent_runs: Mapping[str, str]) -> dict[str, Json]:
-    ended = [run for run in runs if run.status.ended]
+def _task_part(found: LiveObject, told: Told) -> dict[str, Json]:
+    ended = [run for run in told.runs if run.status.ended]
     intents = {intent: str(state) for intent, state in sorted(found.intents.items())}
-    ids = {intent: run for intent, run in sorted(intent_runs.items()) if intent in intents}
+    ids = {intent: run for intent, run in sorted(told.intent_runs.items()) if intent in intents}
     written: dict[str, Json] = {
         "active": found.state in {"pending", "started"} or not is_run_once(found.spec),
-        "lastRuns": [_brief(run) for run in runs[:10]],
+        "lastRuns": [_brief(run) for run in told.runs[:10]],
         "lastSuccess": next((_instant(run.ended) for run in ended if run.succeeded), None),
         "lastFailure": next((_instant(run.ended) for run in ended if not run.succeeded), None),
         "intents": intents,
     }
-    return written | ({"intentRuns": ids} if ids else {})
+    written |= {"intentRuns": ids} if ids else {}
+    if told.settled is not None:
+        written |= {"settled": iso(told.settled), "nextRuns": [iso(moment) for moment in told.upcoming]}
+    if told.totals:
+        written["olderRuns"] = {month: dict(sorted(counts.items())) for month, counts in sorted(told.totals.items())}
+    return written
 
 
 def _brief(run: RunView) -> dict[str, Json]:
-    return {"id": run.id, "status": str(run.status), "reason": _text(run.reason), "ended": _instant(run.ended)}
+    return {
+        "id": run.id,
+        "status": str(run.status),
+        "reason": _text(run.reason),
+        "scheduled": _instant(run.scheduled),
+        "ended": _instant(run.ended),
+        "seconds": _seconds(run),
+    }
+
+
+def claim_file(run: RunView, who: str, until: datetime) -> dict[str, Json]:
+    """The record of a run that somebody has claimed and that has not ended; after `until` it counts as lost."""
+    return {**run_file(run), "claim": {"who": who, "until": iso(until)}}
 
 
 def run_file(run: RunView) -> dict[str, Json]:
@@ -123,20 +173,23 @@ def run_file(run: RunView) -> dict[str, Json]:
         "attempt": run.attempt,
         "exitCode": run.exit_code,
         "scheduled": _instant(run.scheduled),
+        **({"beside": True} if run.beside else {}),
         "created": iso(run.created),
         "started": _instant(run.started),
         "ended": _instant(run.ended),
-        "seconds": round(run.seconds, 3) if run.seconds is not None else None,
+        "seconds": _seconds(run),
         "args": dict(run.args),
         "results": run.results,
         "bundle": run.sha,
         "environment": run.environment,
         "logTail": list(run.log_tail[-_TAIL_LINES:]),
+        **({"intent": run.intent} if run.intent else {}),
+        **({"first": iso(run.first)} if run.first else {}),
     }
 
 
-def apply_file(outcome: Outcome, who: str = "") -> dict[str, Json]:
-    """The record of one apply, step by step."""
+def apply_file(outcome: Outcome, who: str = "", revision: JsonObject = MappingProxyType({})) -> dict[str, Json]:
+    """The record of one apply, step by step; `revision` is what git knows of the files."""
     plan = outcome.plan
     written: dict[str, Json] = {
         "apiVersion": API_VERSION,
@@ -144,6 +197,7 @@ def apply_file(outcome: Outcome, who: str = "") -> dict[str, Json]:
         "project": plan.project,
         "environment": plan.environment,
         "commit": plan.commit or None,
+        **({"revision": dict(revision)} if revision else {}),
         "planHash": plan.hash,
     }
     written |= {"who": who} if who else {}
@@ -192,6 +246,10 @@ def _step(outcome: StepOutcome) -> dict[str, Json]:
     if outcome.run is not None:
         found["run"] = {"id": outcome.run.id, "status": str(outcome.run.status)}
     return found
+
+
+def _seconds(run: RunView) -> float | None:
+    return round(run.seconds, 3) if run.seconds is not None else None
 
 
 def _instant(moment: datetime | None) -> str | None:

@@ -1,46 +1,84 @@
-"""The page that people open: `README.md` of an environment's status."""
+"""The page that people open: `README.md` of an environment's status, made from the status files beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from specrunner.core.keys import Key, Kind
-from specrunner.core.outcome import RunView
-from specrunner.core.resources import LiveObject, Owner
-from specrunner.core.values import format_duration, iso
-from specrunner.record.files import object_path, run_path
+from specrunner.core.resources import Owner
+from specrunner.core.values import format_duration, parse_iso
+from specrunner.record.badges import WHOLE, badge_path
+from specrunner.record.files import object_path, run_name, runs_folder
+from specrunner.record.summary import LastRun, header_of, last_run, next_run
+
+PAGE = "README.md"
 
 
-def page(owner: Owner, objects: Mapping[Key, LiveObject], runs: Mapping[Key, Sequence[RunView]]) -> bytes:
-    """The page in Markdown: the tasks with their last runs, then everything else that is live."""
-    lines = [f"# {owner.project}: status of `{owner.environment}`", "", "Written by specrunner; edits are lost.", ""]
-    tasks = [key for key in sorted(objects) if key.kind is Kind.TASK]
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One object as the page tells of it."""
+
+    key: Key
+    state: str
+    last: LastRun | None = None
+    next: str = ""
+
+
+def row_of(data: bytes, owner: Owner) -> Row | None:
+    """The row of a status file; None for one of another owner, and for one that can't be read."""
+    head = header_of(data)
+    try:
+        key = Key.parse(head["key"])
+    except (KeyError, ValueError):
+        return None
+    if head.get("owner") != str(owner):
+        return None
+    is_task = key.kind is Kind.TASK
+    return Row(key, head.get("state", ""), last_run(data) if is_task else None, next_run(data) if is_task else "")
+
+
+def page(owner: Owner, rows: Mapping[Key, Row], applies: str = "") -> bytes:
+    """The page in Markdown: the tasks with their last and next runs, then everything else that is live.
+
+    `applies` is the path of the last apply's record.
+    """
+    lines = [f"# {owner.project}: status of `{owner.environment}`", ""]
+    tasks = [rows[key] for key in sorted(rows) if key.kind is Kind.TASK]
+    lines += [f"![all tasks]({WHOLE})", ""] if tasks else []
+    lines += ["Written by specrunner; edits are lost." + (f" [The last apply]({applies})." if applies else ""), ""]
     if tasks:
-        lines += ["## Tasks", "", "| task | workspace | state | last run | ended | took |", "|---|---|---|---|---|---|"]
-        lines += [_task(objects[key], runs.get(key, ())) for key in tasks]
-        lines.append("")
-    others = [key for key in sorted(objects) if key.kind is not Kind.TASK]
+        head = "| task | workspace | state | last run | ended | took | next run |"
+        lines += ["## Tasks", "", head, "|---|---|---|---|---|---|---|", *map(_task, tasks), ""]
+    others = [rows[key] for key in sorted(rows) if key.kind is not Kind.TASK]
     if others:
         lines += ["## Everything else", "", "| kind | workspace | name | state |", "|---|---|---|---|"]
-        lines += [_other(objects[key]) for key in others]
-        lines.append("")
+        lines += [*map(_other, others), ""]
     return "\n".join(lines).encode()
 
 
-def _task(found: LiveObject, runs: Sequence[RunView]) -> str:
-    link = f"[{_cell(found.key.name)}]({_url(object_path(found.key))})"
-    if not runs:
-        return f"| {link} | {found.key.workspace} | {found.state} | never | | |"
-    last = runs[0]
-    ended = iso(last.ended.replace(microsecond=0)) if last.ended else ""
-    took = format_duration(round(last.seconds, 1)) if last.seconds is not None else ""
-    run = f"[{last.status}]({_url(run_path(last))})"
-    return f"| {link} | {found.key.workspace} | {found.state} | {run} | {ended} | {took} |"
+def _task(row: Row) -> str:
+    key, following = row.key, _minute(row.next)
+    link = f"[{_cell(key.name)}]({_url(object_path(key))})"
+    if row.last is None:
+        return f"| {link} | {key.workspace} | {row.state} | never | | | {following} |"
+    record = f"{runs_folder(key)}{run_name(row.last.id, parse_iso(row.last.scheduled) if row.last.scheduled else None)}"
+    picture = f"[![{row.last.status}]({_url(badge_path(key))})]({_url(record)})"
+    took = format_duration(round(row.last.seconds, 1)) if row.last.seconds is not None else ""
+    return f"| {link} | {key.workspace} | {row.state} | {picture} | {_second(row.last.ended)} | {took} | {following} |"
 
 
-def _other(found: LiveObject) -> str:
-    link = f"[{_cell(found.key.name)}]({_url(object_path(found.key))})"
-    return f"| {found.key.kind} | {found.key.workspace} | {link} | {found.state} |"
+def _other(row: Row) -> str:
+    link = f"[{_cell(row.key.name)}]({_url(object_path(row.key))})"
+    return f"| {row.key.kind} | {row.key.workspace} | {link} | {row.state} |"
+
+
+def _second(instant: str) -> str:
+    return f"{instant[:19]}Z" if instant else ""
+
+
+def _minute(instant: str) -> str:
+    return f"{instant[:16].replace('T', ' ')} UTC" if instant else ""
 
 
 def _cell(text: str) -> str:

@@ -23,35 +23,44 @@ from specrunner.core.ports import StatusRepository
 from specrunner.core.recorded import Recorded, Records, RunTimes
 from specrunner.core.resources import Owner
 from specrunner.core.values import Json, digest, parse_iso
-from specrunner.record.files import API_VERSION, is_object, object_path, runs_folder
+from specrunner.record.files import API_VERSION, claims_folder, is_object, object_path, runs_folder
 from specrunner.record.names import to_file_name
 
 _LARGEST: Final = 16 * 2**20  # bytes
-_MARGIN: Final = re.compile(r"^(id|status|reason|scheduled|created|started|ended): (.+)$", re.MULTILINE)
-_DIGEST_LINE: Final = re.compile(r"^  ['\"]?([0-9a-f]{64})['\"]?: (.+)$", re.MULTILINE)
-_ENDED: Final = frozenset(str(state) for state in RunState if state.ended)
-_TOP: Final = re.compile(r"^(key|id|observedCommit|owner|specHash): (.+)$", re.MULTILINE)
+_MARGIN: Final = re.compile(
+    r"^(id|status|reason|scheduled|beside|created|started|ended|intent|first): (.+)$", re.MULTILINE
+)
+_UNTIL: Final = re.compile(r"^claim:\n(?:  .*\n)*?  until: (.+)$", re.MULTILINE)
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _FAULTS: Final = (ValueError, TypeError, KeyError, AttributeError, RecursionError, yaml.YAMLError)
 
 
-def recorded(repository: StatusRepository, owner: Owner, folder: str = "") -> Records:
+def recorded(repository: StatusRepository, owner: Owner, folder: str = "", now: datetime | None = None) -> Records:
     """What the status files of this owner's environment say of objects; other owners' objects are among them.
 
     `folder` is what the place of the files is called; problems name them below it.
     """
     prefix = f"{to_file_name(owner.environment)}/"
-    objects, problems = [], []
     files = {path.removeprefix(prefix): data for path, data in repository.read(prefix).items()}
+    return recorded_in(files, folder, prefix, now)
+
+
+def recorded_in(files: Mapping[str, bytes], folder: str = "", prefix: str = "", now: datetime | None = None) -> Records:
+    """The same of the files of one environment, by their paths below `prefix`.
+
+    An order that somebody has claimed counts as under way; with `now`, as lost where its time is over.
+    """
+    objects, problems = [], []
     for name, data in files.items():
         if not is_object(name):
             continue
         try:
             found = _recorded(name, data)
             if found.applied or found.key.kind is Kind.WORKSPACE:  # else its making failed before anything was applied
-                objects.append(replace(found, times=_times(found, files)))
+                claims = claimed(found, files, now)
+                objects.append(replace(found, times=_times(found, files), intents={**found.intents, **claims}))
         except _FAULTS as problem:
-            problems.append(_unreadable(str(PurePosixPath(folder, prefix, name)), problem))
+            problems.append(_unreadable(_place(folder, prefix + name), problem))
     return Records(tuple(objects), tuple(problems))
 
 
@@ -70,8 +79,11 @@ def run_of(task: Key, data: bytes) -> RunView | None:
             created=parse_iso(texts["created"]),
             reason=Reason(texts["reason"]) if "reason" in texts else None,
             scheduled=_instant(texts.get("scheduled")),
+            beside=texts.get("beside") == "true",
             started=_instant(texts.get("started")),
             ended=_instant(texts.get("ended")),
+            intent=texts.get("intent", ""),
+            first=_instant(texts.get("first")),
         )
     except (KeyError, ValueError):
         return None
@@ -106,7 +118,37 @@ def _recorded(name: str, data: bytes) -> Recorded:
         description=_text(found.get("description", "")),
         intents={intent: str(RunState(state)) for intent, state in _texts(found.get("intents", {})).items()},
         runs=_texts(found.get("intentRuns", {})),
+        state=str(found.get("state", "")),
     )
+
+
+def claimed(found: Recorded, files: Mapping[str, bytes], now: datetime | None) -> dict[str, str]:
+    """The states of the orders of a run-once task that somebody has claimed and that have not ended, by intent."""
+    if found.key.kind is not Kind.TASK:
+        return {}
+    folder = claims_folder(found.key)
+    views = [(run_of(found.key, data), data) for path, data in files.items() if path.startswith(folder)]
+    states = {view.intent: _claim_state(data, now) for view, data in views if view is not None and view.intent}
+    ended = {intent for intent, state in found.intents.items() if RunState(state).ended}
+    return {intent: str(state) for intent, state in states.items() if intent not in ended}
+
+
+def _claim_state(data: bytes, now: datetime | None) -> RunState:
+    until = claimed_until(data)
+    return RunState.LOST if now is not None and until is not None and until < now else RunState.RUNNING
+
+
+def claimed_until(data: bytes) -> datetime | None:
+    """When a claim counts as lost; None for what is no claim."""
+    found = _UNTIL.search(data.decode("utf-8", "replace"))
+    try:
+        return parse_iso(found[1].strip("'\"")) if found else None
+    except ValueError:
+        return None
+
+
+def _place(folder: str, path: str) -> str:
+    return f"{folder}{path}" if folder.endswith(":") else str(PurePosixPath(folder, path))
 
 
 def _loaded(data: bytes) -> Mapping[str, Json]:
@@ -158,27 +200,3 @@ def _unreadable(path: str, problem: Exception) -> Diagnostic:
         remedy="Put the file back as it was, from git; or delete it if the object is to be made anew.",
         place=Place(path),
     )
-
-
-def header_of(data: bytes) -> Mapping[str, str]:
-    """`key`, `id`, `observedCommit`, `owner` and `specHash` of a status file, as far as they are there; quickly."""
-    head = data.partition(b"\napplied:")[0].decode("utf-8", "replace")
-    return {match[1]: match[2].strip("'\"") for match in _TOP.finditer(head)}
-
-
-def intent_runs(data: bytes) -> dict[str, str]:
-    """The id of the last run of each intent, of a task's status file; quickly."""
-    return _digests(data, "intentRuns")
-
-
-def ended_runs(data: bytes) -> frozenset[str]:
-    """The ids of the last runs of a task's intents that had ended when this status file was written; quickly."""
-    states = _digests(data, "intents")
-    return frozenset(run for intent, run in intent_runs(data).items() if states.get(intent) in _ENDED)
-
-
-def _digests(data: bytes, name: str) -> dict[str, str]:
-    """The lines of a mapping of digests to words that stands at the margin."""
-    head = data.partition(b"\napplied:")[0].decode("utf-8", "replace")
-    block = re.search(rf"^{name}:\n((?:  .*\n)+)", f"{head}\n", re.MULTILINE)
-    return {match[1]: match[2].strip("'\"") for match in _DIGEST_LINE.finditer(block[1])} if block else {}

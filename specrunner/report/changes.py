@@ -7,7 +7,7 @@ from itertools import zip_longest
 from typing import Final
 
 from specrunner.core.diff import FieldChange
-from specrunner.core.keys import Key
+from specrunner.core.keys import Key, Kind
 from specrunner.core.plan import FileChange, Fires
 from specrunner.core.textdiff import NOTHING, Block, Inline, Shown, shown, text_of
 from specrunner.core.textlines import DiffLine, Mark, cut, fitted
@@ -144,7 +144,7 @@ def file_lines(files: Sequence[FileChange], width: int = WIDEST) -> Iterator[Lin
 
 def users_lines(users: Sequence[Key], width: int = WIDEST) -> Iterator[Line]:
     """`used by: a, b`, in as many lines as it takes; of many users the first ones and how many there are."""
-    words = [f"{key}," for key in users[:_MOST_USERS]]
+    words = [f"{user_words(key)}," for key in users[:_MOST_USERS]]
     more = len(users) - _MOST_USERS
     words += [f"and {more} more"] if more > 0 else []
     line = "      used by:"
@@ -154,6 +154,11 @@ def users_lines(users: Sequence[Key], width: int = WIDEST) -> Iterator[Line]:
             line = " " * 14
         line = f"{line} {word}"
     yield Line(harmless(line))
+
+
+def user_words(user: Key) -> str:
+    """A user as it is told; a workspace stands for the code in it, any of which may use what is attached to it."""
+    return f"anything in {user}" if user.kind is Kind.WORKSPACE else str(user)
 
 
 def diff_body(diff: Iterable[str]) -> list[str]:

@@ -1,7 +1,7 @@
 """A comment for a pull request, short enough for GitHub: what is too long is left out object by object, and counted.
 
-GitHub takes 65,536 characters. The first line is a comment with JSON for machines; its `complete` is false where
-something was left out.
+GitHub takes 65,536 characters of a comment, and 1 MiB of a job's summary. The first line is a comment with JSON for
+machines; its `complete` is false where something was left out.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ class Part:
 class Comment:
     """A comment before it is cut. `name` and `header` are for machines, `cut` is the sentence that a cut one ends with.
 
-    `columns` heads the table of the parts' rows; `notices` are lines below it.
+    `whole` is false where something is missing before anything is cut. `columns` heads the table of the parts' rows;
+    `notices` are lines below it.
     """
 
     name: str
@@ -40,10 +41,11 @@ class Comment:
     parts: Sequence[Part]
     notices: Sequence[str]
     cut: str
+    whole: bool = True
 
-    def text(self) -> str:
-        """The Markdown, shorter than `LIMIT`: all rows that fit, then the notices, then folded parts in their order."""
-        room = Room(LIMIT - _KEPT_FREE - size("\n".join([comment(self.name, self._header(False)), *self.head])))
+    def text(self, limit: int = LIMIT) -> str:
+        """The Markdown, shorter than `limit`: all rows that fit, then the notices, then folded parts in their order."""
+        room = Room(limit - _KEPT_FREE - size("\n".join([comment(self.name, self._header(False)), *self.head])))
         room.take(self.columns)
         rows = [part for part in self.parts if room.take(part.row)]
         notices = [notice for notice in self.notices if room.take(notice)]
@@ -53,17 +55,18 @@ class Comment:
         table = [self.columns, *(part.row for part in rows), ""] if rows else []
         lines = [comment(self.name, self._header(not left_out and not silent)), *self.head, *table, *notices]
         return (
-            "\n".join([*lines, *([""] if notices else []), *details, *self._cut(left_out, silent)]).rstrip("\n") + "\n"
+            "\n".join([*lines, *([""] if notices else []), *details, *self._cut(left_out, silent, limit)]).rstrip("\n")
+            + "\n"
         )
 
     def _header(self, complete: bool) -> JsonObject:
-        return {**self.header, "complete": complete}
+        return {**self.header, "complete": complete and self.whole}
 
-    def _cut(self, left_out: int, silent: int) -> Iterable[str]:
+    def _cut(self, left_out: int, silent: int, limit: int) -> Iterable[str]:
         counts = [counted(left_out, "object")] if left_out else []
         counts += [counted(silent, "notice")] if silent else []
         if counts:
-            yield f"**Left out because a comment has {LIMIT:,} characters at most: {' and '.join(counts)}.** {self.cut}"
+            yield f"**Left out, for there is room for {limit:,} characters only: {' and '.join(counts)}.** {self.cut}"
 
 
 class Room:

@@ -11,12 +11,14 @@ from typing import Final
 from specrunner.core.diff import FieldChange
 from specrunner.core.errors import Diagnostic
 from specrunner.core.fields import Action
+from specrunner.core.keys import Key
 from specrunner.core.outcome import Fate, Outcome, RunView, StepOutcome
 from specrunner.core.plan import FileChange, Fires, Notice, Plan, Step
 from specrunner.core.textdiff import NOTHING, Block, Inline, Shown, shown
 from specrunner.core.textlines import Mark
-from specrunner.report.changes import diff_body, drifted, field_name, line_text, put_back
-from specrunner.report.comments import Comment, Part, folded
+from specrunner.core.values import JsonObject
+from specrunner.report.changes import diff_body, drifted, field_name, line_text, put_back, user_words
+from specrunner.report.comments import LIMIT, Comment, Part, folded
 from specrunner.report.escaping import code, fenced, prose
 from specrunner.report.outcomes import LOG_LINES, left_words, outcome_summary, restored_words, step_words
 from specrunner.report.words import (
@@ -31,24 +33,34 @@ from specrunner.report.words import (
 
 PLAN_HEADER: Final = "specrunner-plan"
 OUTCOME_HEADER: Final = "specrunner-outcome"
+NO_MORE: Final[JsonObject] = {}
 _MOST_USERS: Final = 50
 _MARKS: Final = {Mark.SAME: " ", Mark.ADDED: "+", Mark.REMOVED: "-", Mark.GAP: "@@"}
 
 
-def plan_markdown(plan: Plan, warnings: Iterable[Diagnostic] = ()) -> str:
-    """The plan, shorter than 65,536 characters, with its hash; its first line is JSON for machines in a comment.
+def plan_markdown(
+    plan: Plan,
+    warnings: Iterable[Diagnostic] = (),
+    *,
+    more: JsonObject = NO_MORE,
+    whole: bool = True,
+    limit: int = LIMIT,
+) -> str:
+    """The plan, shorter than `limit` characters, with its hash; its first line is JSON for machines in a comment.
 
-    `warnings` are what else to know before it is approved: that the brake will refuse it.
+    `warnings` are what else to know before it is approved: that the brake will refuse it. `more` goes into the line for
+    machines; a plan that is not `whole`, because something could not be planned, can't be approved.
     """
     return Comment(
         name=PLAN_HEADER,
-        header={"version": plan.version, **_identity(plan)},
+        header={"version": plan.version, **_identity(plan), **more},
         head=[_title("Plan for", plan), "", f"**{prose(plan_summary(plan))}**", "", *_introduction(plan)],
         columns="| | object | action | why |\n|---|---|---|---|",
         parts=[Part(_row(step), _details(step)) for step in plan.steps],
-        notices=[*map(_warning, warnings), *map(_notice, plan.notices)],
+        notices=[*map(warning_line, warnings), *map(_notice, plan.notices)],
         cut="A plan that was cut can't be approved here; `specrunner plan` shows all of it.",
-    ).text()
+        whole=whole,
+    ).text(limit)
 
 
 def _identity(plan: Plan) -> dict[str, str]:
@@ -82,7 +94,8 @@ def _row(step: Step) -> str:
     return f"| {symbol_of(step)[0]} | {code(str(step.key))} | {action}{runs} | {why} |"
 
 
-def _warning(found: Diagnostic) -> str:
+def warning_line(found: Diagnostic) -> str:
+    """A problem as an entry of a list."""
     more = prose(f"{found.detail} {found.remedy}")
     return f"- ⚠ **{prose(f'{found.severity}: {found.summary}')}** {more}".rstrip()
 
@@ -105,16 +118,17 @@ def _changes(changes: Sequence[FieldChange]) -> Iterator[str]:
     theirs = [change for change in changes if drifted(change)]
     if ours:
         entries = ((change, shown(change.old, change.new), change.reason) for change in ours)
-        yield from fenced(_lines_of(entries), "diff")
+        yield from fenced(entry_lines(entries), "diff")
     if theirs:
         entries = ((change, shown(change.old, change.live), put_back(change)) for change in theirs)
-        yield from ("", f"**{SOMEBODY_ELSE}**", "", *fenced(_lines_of(entries), "diff"))
+        yield from ("", f"**{SOMEBODY_ELSE}**", "", *fenced(entry_lines(entries), "diff"))
 
 
-def _lines_of(entries: Iterable[tuple[FieldChange, Sequence[Shown], str]]) -> Iterator[str]:
+def entry_lines(entries: Iterable[tuple[FieldChange, Sequence[Shown], str]]) -> Iterator[str]:
+    """The lines of a diff: per change how it is shown, and why."""
     for change, found, reason in entries:
         for number, entry in enumerate(found):
-            yield f"@@ {field_name(change.path, entry.path)} @@{'' if number else f' {reason}'}"
+            yield f"@@ {field_name(change.path, entry.path)} @@{'' if number else f' {reason}'}".rstrip()
             yield from _body(entry)
 
 
@@ -152,8 +166,12 @@ def _fires(fires: Fires | None) -> Iterator[str]:
 def _users(step: Step) -> Iterator[str]:
     if step.used_by:
         more = len(step.used_by) - _MOST_USERS
-        shown_ = ", ".join(code(str(key)) for key in step.used_by[:_MOST_USERS])
+        shown_ = ", ".join(_user(key) for key in step.used_by[:_MOST_USERS])
         yield from ("", f"Used by {shown_}{f' and {more} more' if more > 0 else ''}.")
+
+
+def _user(key: Key) -> str:
+    return user_words(key).replace(str(key), code(str(key)))
 
 
 def outcome_markdown(outcome: Outcome) -> str:
@@ -166,7 +184,7 @@ def outcome_markdown(outcome: Outcome) -> str:
         head=[_title("Apply of", plan), "", *_outcome_head(outcome)],
         columns="| | object | what became of it |\n|---|---|---|",
         parts=[_outcome_part(step) for step in outcome.steps],
-        notices=[*map(_warning, outcome.problems)],
+        notices=[*map(warning_line, outcome.problems)],
         cut="`specrunner apply --json` tells all of it.",
     ).text()
 

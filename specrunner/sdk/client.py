@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from specrunner.sdk import connections, models, pipelines, runtime, workspaces
 from specrunner.sdk.connections import Connection, ConnectionList
@@ -14,6 +15,13 @@ from specrunner.sdk.pipelines import Pipeline, PipelineList
 from specrunner.sdk.session import Session
 from specrunner.sdk.transport import Transport
 from specrunner.sdk.workspaces import Workspace, WorkspaceList
+
+if TYPE_CHECKING:
+    from specrunner.sdk.catalogue import ModelList
+    from specrunner.sdk.orchestrations import Orchestration, OrchestrationList
+    from specrunner.sdk.tags import Tag, TagList
+    from specrunner.sdk.tasks import Task, TaskList
+    from specrunner.sdk.users import User
 
 
 class Auth:
@@ -135,3 +143,103 @@ class Client:
     def list_pipelines(self) -> PipelineList:
         """The pipelines of all workspaces that this caller may see, newest created first."""
         return pipelines.list_pipelines(self._session)
+
+    def list_models(self) -> ModelList:
+        """The models of the current workspace."""
+        from specrunner.sdk import catalogue
+
+        return catalogue.list_models(self._session, self._session.current_workspace_id())
+
+    def get_model(self, name: str, version: str | None = None) -> ModelVersion:
+        """The newest version of that model in the current workspace, or the one of that UUID.
+
+        Raises EntityNotFoundError.
+        """
+        from specrunner.sdk import catalogue
+
+        return catalogue.get_model(self._session, name, version, self._session.current_workspace_id())
+
+    def model_by_name(self, model_class: str, model_name: str) -> ModelVersion:
+        """The version `model_name`, a UUID, of the model `model_class`. Raises EntityNotFoundError."""
+        return self.get_model(model_class, model_name)
+
+    def search_models(self, search_term: str | None = None) -> list[ModelVersion]:
+        """The versions of models whose name, hash or tag has the words; all without words."""
+        from specrunner.sdk import tags
+
+        return tags.search_models(self._session, search_term)
+
+    def search_pipelines(
+        self,
+        search_term: str | None = None,
+        deployed: bool | None = None,
+        created_start: datetime | str | None = None,
+        created_end: datetime | str | None = None,
+    ) -> PipelineList:
+        """The pipelines whose name or tag has the words, that are deployed or not, created between two instants."""
+        from specrunner.sdk import tags
+
+        created = (_told(created_start), _told(created_end))
+        return tags.search_pipelines(self._session, search_term, deployed, created)
+
+    def create_tag(self, tag_text: str) -> Tag:
+        """Make a tag with these words."""
+        from specrunner.sdk import tags
+
+        return tags.create_tag(self._session, tag_text)
+
+    def list_tags(self) -> TagList:
+        """Every tag, newest first."""
+        from specrunner.sdk import tags
+
+        return tags.list_tags(self._session)
+
+    def upload_orchestration(
+        self,
+        bytes_buffer: bytes | None = None,
+        path: str | os.PathLike[str] | None = None,
+        name: str | None = None,
+        file_name: str | None = None,
+    ) -> Orchestration:
+        """Upload a zip to the current workspace, from `path` or from `bytes_buffer`; it is packaged afterwards.
+
+        Raises OrchestrationUploadFailed.
+        """
+        from specrunner.sdk import orchestrations
+
+        return orchestrations.upload_orchestration(self._session, path, bytes_buffer, name, file_name)
+
+    def list_orchestrations(self) -> OrchestrationList:
+        """The orchestrations of the current workspace, oldest first."""
+        from specrunner.sdk import orchestrations
+
+        return orchestrations.list_orchestrations(self._session, self._session.current_workspace_id())
+
+    def list_tasks(self, killed: bool = False) -> TaskList:
+        """The tasks of the current workspace, newest change first; with `killed` only those that were."""
+        from specrunner.sdk import tasks
+
+        return tasks.list_tasks(self._session, self._session.current_workspace_id(), killed)
+
+    def get_task_by_id(self, task_id: str) -> Task:
+        """The task of that id. Raises EntityNotFoundError."""
+        from specrunner.sdk import tasks
+
+        return tasks.get_task(self._session, task_id)
+
+    def list_users(self) -> list[User]:
+        """Everybody who may log in. Raises ApiError for a run."""
+        from specrunner.sdk import users
+
+        return users.list_users(self._session)
+
+    def get_user_by_email(self, email: str) -> User | None:
+        """The user with that address, or None."""
+        from specrunner.sdk import users
+
+        return users.user_of(self._session, email)
+
+
+def _told(moment: datetime | str | None) -> str | None:
+    """An instant as the platform reads it; a naive one is local time."""
+    return moment.astimezone().isoformat() if isinstance(moment, datetime) else moment

@@ -45,6 +45,11 @@ def short_time(text: str) -> str:
     return parse_time(text).strftime("%Y-%d-%b %H:%M:%S")
 
 
+def short_sha(text: str) -> str:
+    """A hash in the tutorials' short form, such as `805a93...7384bf`."""
+    return f"{text[:6]}...{text[-6:]}"
+
+
 def _cell(value: object) -> str:
     from html import escape  # only a notebook asks for tables
 

@@ -5,10 +5,12 @@
     + CommunicationError            the platform cannot be reached, or the connection broke
         - RequestTimeoutError       it was reached and did not answer in time
     + ApiError                      it answered with an error; `status` is the HTTP status
+        - OrchestrationRunFailed    an orchestration can't be run
     + WaitForError                  something did not happen in the time allowed
         - WaitForDeployError        a deployment did not come up; `status` is the last report
     + DeploymentError               a pipeline cannot be deployed, or is not deployed
     + ModelUploadError              a model was not accepted
+    + OrchestrationUploadFailed     an orchestration was not accepted
     + InferenceError                an inference was answered with an error
         - InferenceTimeoutError     an inference was not answered in time
     + EntityNotFoundError           nothing has that name or id (module `object`)
@@ -82,6 +84,14 @@ class DeploymentError(SdkError):
 
 class ModelUploadError(SdkError):
     """A model was not accepted."""
+
+
+class OrchestrationUploadFailed(SdkError):
+    """An orchestration was not accepted."""
+
+
+class OrchestrationRunFailed(ApiError):
+    """An orchestration can't be run: it is not ready, or what was asked for makes no sense."""
 
 
 class InferenceError(SdkError):

@@ -74,6 +74,10 @@ class Pipeline:
         """All versions, newest first."""
         return [PipelineVersion(data) for data in self._refreshed()["pipeline_versions"]]
 
+    def variants(self) -> list[PipelineVersion]:
+        """The same, by its older name."""
+        return self.versions()
+
     def steps(self) -> list[dict[str, Any]]:
         """The steps that `deploy` would send, as they stand in a definition."""
         return list(_stored_steps(self._known()) if self._steps is None else self._steps)
@@ -155,6 +159,28 @@ class Pipeline:
         """
         selection = Selection(dataset, dataset_exclude, dataset_separator)
         return inference.infer(self._session, self._inference_path(), tensor, selection, timeout)
+
+    async def parallel_infer(
+        self,
+        tensor: Any,
+        batch_size: int = 1,
+        timeout: float | None = None,
+        num_parallel: int | None = None,
+        retries: int | None = None,
+        dataset: Sequence[str] | None = None,
+        dataset_exclude: Sequence[str] | None = None,
+        dataset_separator: str | None = None,
+    ) -> Any:
+        """As `infer` of a DataFrame or a Table, in batches of `batch_size` rows, `num_parallel` (8) at once.
+
+        To be awaited. `retries` is ignored: what can be tried again is.
+        """
+        from specrunner.sdk import parallel  # few need it
+
+        options = (timeout, dataset, dataset_exclude, dataset_separator)
+        return await parallel.parallel_infer(
+            lambda batch: self.infer(batch, *options), tensor, batch_size, num_parallel or parallel.AT_ONCE
+        )
 
     def infer_from_file(  # the parameters of the tutorials
         self,

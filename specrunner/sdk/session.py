@@ -13,6 +13,7 @@ from specrunner.sdk.transport import REQUEST_TIMEOUT, Answer, Request, Transport
 API = "/v1/api/"
 JSON_HEADERS = {"Content-Type": "application/json", "Accept": "application/json"}
 
+_DEFAULT = "{ user_default_workspace(where: {user_id: {_eq: null}}) { workspace { id } } }"
 _REMEDIES = {
     401: "Set SPECRUNNER_TOKEN to a token of this platform; `specrunner token create` makes one.",
     403: "Use a token that has this right, or attach what is needed to the task's workspace.",
@@ -48,10 +49,22 @@ class Session:
             raise api_error(answer, f"The platform refused {route}")
         return answer.json()
 
-    def current_workspace_id(self) -> int:
-        """The id of the workspace that new things go to: the chosen one, else the run's, else the only one there is.
+    def graphql(self, query: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """The data that a GraphQL document gives. Raises ApiError, also where only a part could be answered."""
+        content = json.dumps({"query": query, "variables": dict(variables)}).encode()
+        answer = self.transport.send(Request("POST", "/v1/graphql", (), JSON_HEADERS, content))
+        if not answer.ok:
+            raise api_error(answer, "The platform refused a query")
+        found = answer.json()
+        if found.get("errors"):
+            raise ApiError("The platform refused a query", str(found["errors"][0].get("message", "")), status=400)
+        return dict(found["data"])
 
-        Raises SdkError when none of these tells.
+    def current_workspace_id(self) -> int:
+        """The id of the workspace that new things go to.
+
+        The chosen one, else the run's, else the only one there is, else the one in which the caller begins. Raises
+        SdkError when none of these tells.
         """
         known = self.chosen_workspace if self.chosen_workspace is not None else runtime.workspace_id()
         if known is not None:
@@ -59,6 +72,9 @@ class Session:
         every = self.post("workspaces/list", {})["workspaces"]
         if len(every) == 1:
             return int(every[0]["id"])
+        begins = self.graphql(_DEFAULT, {})["user_default_workspace"]
+        if begins:
+            return int(begins[0]["workspace"]["id"])
         raise SdkError(
             "There is no current workspace",
             f"This caller sees {len(every)} workspaces, and none was chosen.",

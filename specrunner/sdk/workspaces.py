@@ -11,7 +11,9 @@ from specrunner.sdk.object import EntityNotFoundError, RequiredAttributeMissing
 from specrunner.sdk.session import Session
 
 if TYPE_CHECKING:
+    from specrunner.sdk.catalogue import ModelList
     from specrunner.sdk.connections import ConnectionList
+    from specrunner.sdk.users import User
 
 
 class Workspace:
@@ -42,6 +44,21 @@ class Workspace:
     def archived(self) -> bool:
         """Whether it was put away."""
         return bool(self._get("archived"))
+
+    def models(self) -> ModelList:
+        """The models in it."""
+        from specrunner.sdk import catalogue  # few ask
+
+        return catalogue.list_models(self._session, self.id())
+
+    def users(self) -> list[User]:
+        """Those who were let into it, as far as they are known."""
+        from specrunner.sdk import users  # few ask
+
+        query = "query($id: bigint!) { workspace_by_pk(id: $id) { users { user_id } } }"
+        found = (self._session.graphql(query, {"id": self.id()})["workspace_by_pk"] or {}).get("users", [])
+        known = (users.user_with(self._session, item["user_id"]) for item in found)
+        return [user for user in known if user is not None]
 
     def pipelines(self) -> pipelines.PipelineList:
         """The pipelines in it, newest created first."""

@@ -1,18 +1,17 @@
-"""Who calls, and what they may see.
+"""Callers of the platform's face, and what they may see. Who tells them: `door`.
 
-A run's token may read and write the models, pipelines and deployments of its task's workspace (and of those
-that the task's spec lists), and read the connections attached there; it sees no other workspace, and dies with
-the run.
+A run's token may read and write the models, pipelines and deployments of its task's workspace (and of those that the
+task's spec lists), and read the connections attached there; it sees no other workspace, and dies with the run.
 """
 
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from specrunner.core.errors import NotFound, SpecrunnerError
 from specrunner.engine.engine import Engine
-from specrunner.engine.records import Workspace
+from specrunner.engine.records import User, Workspace
 
 
 class NotAuthorised(SpecrunnerError):
@@ -21,13 +20,20 @@ class NotAuthorised(SpecrunnerError):
     http_status = 401
 
 
+class Forbidden(SpecrunnerError):
+    """The token is valid, and may not do this."""
+
+    http_status = 403
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """An authenticated run: the name under which it holds deployments, and the workspaces it may use."""
+    """A run (`run_id`) or a person: the name under which it holds deployments, and the workspaces it may use."""
 
     run_id: str
     holder: str
     workspaces: tuple[Workspace, ...]
+    user: User | None = None
 
     def workspace(self, workspace_id: int) -> Workspace:
         """One of its workspaces. Raises NotFound, whether it exists for others or not."""
@@ -40,10 +46,16 @@ class Caller:
         """Whether objects of this workspace are visible."""
         return any(found.id == workspace_id for found in self.workspaces)
 
+    def seeing(self, workspace: Workspace) -> Caller:
+        """The same caller, who may use this workspace too."""
+        others = tuple(found for found in self.workspaces if found.id != workspace.id)
+        return replace(self, workspaces=(*others, workspace))
 
-def caller_of(engine: Engine, header: str) -> Caller:
-    """Who sent this Authorization header. Raises NotAuthorised."""
-    return living_caller(engine, signed_run(engine, header))
+    def person(self, deed: str) -> User:
+        """The person who calls. Raises Forbidden for a run: it can't do this deed."""
+        if self.user is None:
+            raise Forbidden(f"A run may not {deed}.", remedy="Do it as a person, or declare it in the specs.")
+        return self.user
 
 
 def signed_run(engine: Engine, header: str) -> str:

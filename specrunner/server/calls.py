@@ -13,10 +13,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Message
 
-from specrunner.core.errors import BadInput, SpecrunnerError
+from specrunner.core.errors import BadInput, SpecrunnerError, TooLarge
 from specrunner.core.values import Json
 from specrunner.engine.engine import Engine
-from specrunner.server.auth import Caller, caller_of
+from specrunner.server.auth import Caller
+from specrunner.server.background import Background
+from specrunner.server.door import Door
 
 MAX_JSON_BYTES = 16 * 2**20
 _MAX_ID = 2**63 - 1
@@ -27,11 +29,13 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A JSON request, authenticated."""
+    """A JSON request, authenticated; `agent` is what the client calls itself."""
 
     engine: Engine
     caller: Caller
     body: dict[str, Json]
+    background: Background
+    agent: str = ""
 
     def need(self, name: str, kind: type[_Value]) -> _Value:
         """A field of the body. Raises BadInput if it is missing or of another type."""
@@ -97,15 +101,26 @@ def guarded(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Req
 
 def refusal(problem: SpecrunnerError, status: int) -> JSONResponse:
     """An error as JSON; one shape that serves the clients' several readers at once."""
-    words = ". ".join(part.rstrip(".") for part in (problem.summary, problem.detail, problem.remedy) if part)
+    words = words_of(problem)
     body = {"code": status, "msg": words, "status": "Error", "error": words, "source": "engine"}
     return JSONResponse(body, status)
+
+
+def words_of(problem: SpecrunnerError) -> str:
+    """An error as one text."""
+    return ". ".join(part.rstrip(".") for part in (problem.summary, problem.detail, problem.remedy) if part)
 
 
 async def authenticated(request: Request) -> tuple[Engine, Caller]:
     """The engine and who calls. Raises NotAuthorised."""
     engine: Engine = request.app.state.engine
-    return engine, await run_in_threadpool(caller_of, engine, request.headers.get("authorization", ""))
+    return engine, await run_in_threadpool(door_of(request).caller, request)
+
+
+def door_of(request: Request) -> Door:
+    """Who tells who calls."""
+    door: Door = request.app.state.door
+    return door
 
 
 def limited(request: Request, limit: int) -> Request:
@@ -117,7 +132,7 @@ def limited(request: Request, limit: int) -> Request:
         message = await request.receive()
         size += len(message.get("body", b""))
         if size > limit:
-            raise BadInput(f"The request is over {limit:,} bytes.", remedy="Send it in smaller parts.")
+            raise TooLarge(f"The request is over {limit:,} bytes.", remedy="Send it in smaller parts.")
         return message
 
     return Request(request.scope, receive)
@@ -130,7 +145,8 @@ async def read_body(request: Request, limit: int) -> bytes:
 
 async def _call(request: Request) -> Call:
     engine, caller = await authenticated(request)
-    return Call(engine, caller, parse_object(await read_body(request, MAX_JSON_BYTES)))
+    body = parse_object(await read_body(request, MAX_JSON_BYTES))
+    return Call(engine, caller, body, request.app.state.background, request.headers.get("user-agent", ""))
 
 
 def parse_object(data: bytes) -> dict[str, Any]:

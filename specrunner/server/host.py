@@ -1,4 +1,4 @@
-"""Hosting the API for runs: a thread of this process that listens on loopback.
+"""Hosting the API: for runs a thread of this process that listens on loopback, and for others where they ask for it.
 
 The port is stored with the state, so that whoever opens the engine again binds the same one, and a run whose
 host was killed finds the next host where it looks for it.
@@ -7,103 +7,142 @@ host was killed finds the next host where it looks for it.
 from __future__ import annotations
 
 import errno
-import socket
 import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
-import uvicorn
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
 
 from specrunner.core.errors import SpecrunnerError
 from specrunner.engine.engine import Engine
-from specrunner.server.app import build_app
+from specrunner.engine.records import Run
+from specrunner.server.access import Access
+from specrunner.server.app import Own, build_app
+from specrunner.server.background import Background
+from specrunner.server.listening import LOOPBACK, Listener, Tls, unusable
+from specrunner.server.news import News
 
-_LOOPBACK = "127.0.0.1"
 _PORT_FACT = "api-port"
 
 
-class LoopbackApi:
-    """Adapter of the port `RunApi`: starts at the first call of `address`, on `port` if that is said."""
+@dataclass(frozen=True, slots=True)
+class Public:
+    """Where others than runs are answered, beside loopback."""
 
-    def __init__(self, engine: Engine, port: int | None = None) -> None:
-        self._engine = engine
-        self._wanted = port
-        self._lock = threading.Lock()
-        self._server: uvicorn.Server | None = None
-        self._thread: threading.Thread | None = None
-        self._port = 0
+    host: str
+    port: int
+    tls: Tls | None = None
+
+    @property
+    def address(self) -> str:
+        """The base URL."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http{'s' if self.tls else ''}://{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What whoever hosts the state offers beyond the API for runs: specrunner's own API.
+
+    `carry` sees to it that a run which waits is carried out; `is_open` says whether loopback needs no token.
+    """
+
+    carry: Callable[[Run], None]
+    is_open: Callable[[], bool] = lambda: False
+    public: Public | None = None
+
+
+@dataclass(slots=True)
+class LoopbackApi:
+    """Adapter of the port `RunApi`: starts at the first call of `address`, on `port` if that is said.
+
+    `besides` are routes that it answers too.
+    """
+
+    engine: Engine
+    port: int | None = None
+    besides: Sequence[BaseRoute] = ()
+    serving: Serving | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _listeners: list[Listener] = field(default_factory=list)
+    _news: list[News] = field(default_factory=list)
+    _background: Background | None = None
 
     def address(self) -> str:
         """The base URL; listening when this returns. Raises SpecrunnerError if no port can be had."""
         with self._lock:
-            if self._server is None:
+            if not self._listeners:
                 self._start()
-        return f"http://{_LOOPBACK}:{self._port}"
+            return f"http://{LOOPBACK}:{self._listeners[0].port}"
 
     def close(self) -> None:
-        """Stop listening; requests under way are answered first."""
+        """Stop listening; requests under way are answered first, and who waits for something is let go."""
         with self._lock:
-            if self._server is None or self._thread is None:
-                return
-            self._server.should_exit = True
-            self._thread.join()
-            self._server = self._thread = None
+            for news in self._news:
+                news.leave()
+            while self._listeners:
+                self._listeners.pop().close()
+            if self._background is not None:
+                self._background.close()
+                self._background = None
 
     def _start(self) -> None:
-        listening = self._bind()
-        self._port = listening.getsockname()[1]
-        if self._wanted is not None or self._engine.facts.get(_PORT_FACT) is None:
+        loopback = self._bind()
+        if self.port is not None or self.engine.facts.get(_PORT_FACT) is None:
             # Kept for good: a second host that had to take another port must not lead the first one's runs astray.
-            self._engine.facts.put(_PORT_FACT, str(self._port))
-        config = uvicorn.Config(
-            build_app(self._engine), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=5
-        )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(
-            target=self._server.run, kwargs={"sockets": [listening]}, name="run-api", daemon=True
-        )
-        # The socket listens already: a request that comes before the loop runs waits in its queue.
-        self._thread.start()
+            self.engine.facts.put(_PORT_FACT, str(loopback.port))
+        public = self.serving.public if self.serving else None
+        try:
+            others = [_listener(public.host, public.port)] if public else []
+        except SpecrunnerError:
+            loopback.close()
+            raise
+        self._background = Background(self.engine)
+        if self.serving is not None:
+            self._background.resume()
+        self._answer(loopback, self.serving.is_open if self.serving else None)
+        for listener in others:
+            self._answer(listener, None, public.tls if public else None)
 
-    def _bind(self) -> socket.socket:
-        if self._wanted is not None:
-            return self._bind_wanted(self._wanted)
-        stored = self._engine.facts.get(_PORT_FACT)
+    def _answer(self, listener: Listener, is_open: Callable[[], bool] | None, tls: Tls | None = None) -> None:
+        listener.start(self._app(is_open), tls)
+        self._listeners.append(listener)
+
+    def _app(self, is_open: Callable[[], bool] | None) -> ASGIApp:
+        """An application for one listener: who waits does so in its event loop."""
+        if self.serving is None:
+            return build_app(self.engine, None, self.besides, self._background)
+        news = News(self.engine)
+        self._news.append(news)
+        access = Access(self.engine, is_open) if is_open else Access(self.engine)
+        return build_app(self.engine, Own(access, news, self.serving.carry), self.besides, self._background)
+
+    def _bind(self) -> Listener:
+        if self.port is not None:
+            return _listener(LOOPBACK, self.port)
+        stored = self.engine.facts.get(_PORT_FACT)
         for port in [int(stored)] if stored else []:
             try:
-                return _listen(port)
+                return Listener(LOOPBACK, port)
             except OSError as problem:
                 if problem.errno not in {errno.EADDRINUSE, errno.EACCES}:
                     raise _no_port(problem) from problem
         try:
-            return _listen(0)
+            return Listener(LOOPBACK, 0)
         except OSError as problem:
             raise _no_port(problem) from problem
 
-    def _bind_wanted(self, port: int) -> socket.socket:
-        try:
-            return _listen(port)
-        except OSError as problem:
-            raise SpecrunnerError(
-                f"The API can't listen on {_LOOPBACK}:{port}: {problem.strerror}.",
-                remedy="End what listens there, or choose another port with --port.",
-            ) from problem
 
-
-def _listen(port: int) -> socket.socket:
-    # With the protocol named, asyncio sets TCP_NODELAY; without it, an answer in two writes stalls for 40 ms.
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+def _listener(host: str, port: int) -> Listener:
     try:
-        # A predecessor's connections that linger must not keep us from its port.
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((_LOOPBACK, port))
-        listening.listen(128)
-    except OSError:
-        listening.close()
-        raise
-    return listening
+        return Listener(host, port)
+    except OSError as problem:
+        raise unusable(host, port, problem) from problem
 
 
 def _no_port(problem: OSError) -> SpecrunnerError:
     return SpecrunnerError(
-        f"The API for runs can't listen on {_LOOPBACK}: {problem.strerror}.",
+        f"The API for runs can't listen on {LOOPBACK}: {problem.strerror}.",
         remedy="See whether this machine allows listening on loopback, and has file descriptors left.",
     )

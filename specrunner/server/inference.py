@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
+import json
+import time
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from specrunner.core.errors import BadInput, NotFound
 from specrunner.engine.engine import Engine
 from specrunner.engine.records import Deployment
-from specrunner.server.auth import living_caller, signed_run
-from specrunner.server.calls import guarded, read_body
+from specrunner.server.calls import door_of, guarded, read_body
+from specrunner.server.door import Door
 from specrunner.server.mlops.pipelines import visible_deployment
+from specrunner.server.mlops.wire import as_clients_count, with_metadata
 from specrunner.server.remembered import Remembered
 
 if TYPE_CHECKING:
     from specrunner.engine.tables import Media
 
-MAX_INFERENCE_BYTES = 1 * 2**30
+MAX_INFERENCE_BYTES = 256 * 2**20
 
 _CUSTOM = "format=wallaroo"
 
 
 async def _infer(request: Request) -> Response:
-    # The signature is checked before the body is read; whether the run lives, with the rest, in the one thread.
-    run_id = signed_run(request.app.state.engine, request.headers.get("authorization", ""))
+    # The signature is checked before the body is read; whether the caller lives, with the rest, in the one thread.
+    who = door_of(request).signed(request)
     body = await read_body(request, MAX_INFERENCE_BYTES)
     content_type = request.headers.get("content-type", "")
     if _CUSTOM in content_type:
@@ -36,21 +40,27 @@ async def _infer(request: Request) -> Response:
             detail="Custom JSON (a dict in, a list of dicts out) is for pipelines of Python models.",
             remedy="Send a pandas.DataFrame or a pyarrow.Table.",
         )
-    return await run_in_threadpool(_answer, run_id, request, body)
+    return await run_in_threadpool(_answer, who, request, body)
 
 
-def _answer(run_id: str, request: Request, body: bytes) -> Response:
+def _answer(who: str, request: Request, body: bytes) -> Response:
     from specrunner.engine import tables
 
     engine: Engine = request.app.state.engine
     path = request.path_params
-    deployment = request.app.state.usable_deployments(run_id, path["deployment"], path["pipeline"])
+    deployment = request.app.state.usable_deployments(who, path["deployment"], path["pipeline"])
     table = tables.decode(body, request.headers.get("content-type", ""))
-    result = engine.planes.infer(deployment, table)
+    began = time.perf_counter()
+    result = as_clients_count(engine.planes.infer(deployment, table))
     query = request.query_params
+    wanted = query.getlist("dataset[]") or [tables.ALL_COLUMNS]
+    if any(name.partition(".")[0] == "metadata" for name in wanted):
+        version = engine.pipelines.version(deployment.version_id)
+        last = engine.pipelines.models_of(version)[-1]
+        result = with_metadata(result, (last.name, last.sha), version.version, time.perf_counter() - began)
     chosen = tables.select_columns(
         result,
-        query.getlist("dataset[]") or [tables.ALL_COLUMNS],
+        wanted,
         query.getlist("dataset.exclude[]"),
         query.get("dataset.separator", "."),
     )
@@ -58,14 +68,14 @@ def _answer(run_id: str, request: Request, body: bytes) -> Response:
     return Response(tables.encode(chosen, media), media_type=media)
 
 
-def usable_deployments(engine: Engine) -> Remembered[str, Deployment]:
-    """By run, deployment's name and pipeline's name, what the run may infer on now; raises as `_usable` does."""
-    return Remembered(engine.generation, lambda run_id, name, pipeline: _usable(engine, run_id, name, pipeline))
+def usable_deployments(engine: Engine, door: Door) -> Remembered[str, Deployment]:
+    """By caller, deployment's name and pipeline's name, what they may infer on now; raises as `_usable` does."""
+    return Remembered(engine.generation, lambda who, name, pipeline: _usable(engine, door, who, name, pipeline))
 
 
-def _usable(engine: Engine, run_id: str, name: str, pipeline: str) -> Deployment:
-    """Raises NotAuthorised for a run that has ended, NotFound and Unavailable for what it can't use."""
-    caller = living_caller(engine, run_id)
+def _usable(engine: Engine, door: Door, who: str, name: str, pipeline: str) -> Deployment:
+    """Raises NotAuthorised for a caller that is gone, NotFound and Unavailable for what it can't use."""
+    caller = door.living(who)
     named = visible_deployment(engine, caller, name)
     if named.pipeline != pipeline:
         raise NotFound(f"The deployment {named.name!r} is not of a pipeline {pipeline!r}.")
@@ -83,4 +93,18 @@ def _wanted(request: Request) -> Media:
     return tables.Media.PANDAS_RECORDS
 
 
-ROUTES = [Route("/v1/api/pipelines/infer/{deployment}/{pipeline}", guarded(_infer), methods=["POST"])]
+def _in_their_words(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    """The same endpoint; the clients of 2023, known by their HTTP library, take an error of an inference as a list."""
+
+    async def wrapped(request: Request) -> Response:
+        answer = await endpoint(request)
+        if answer.status_code < 400 or not request.headers.get("user-agent", "").startswith("python-requests/"):
+            return answer
+        told = json.loads(bytes(answer.body))
+        return JSONResponse([{**told, "error_type": "InferenceError"}], answer.status_code)
+
+    return wrapped
+
+
+_PATH = "/v1/api/pipelines/infer/{deployment}/{pipeline}"
+ROUTES = [Route(_PATH, _in_their_words(guarded(_infer)), methods=["POST"])]

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from specrunner.core.errors import Diagnostic, InvalidSpecs, Place, SpecrunnerError
 from specrunner.core.keys import Key, Kind
+from specrunner.core.notifications import Notification
 from specrunner.core.resources import Desired, Owner, Resource, references_of
 from specrunner.core.uncollected import uncollected
 from specrunner.spec.advice import ended_schedules, unused_patches
@@ -98,10 +99,23 @@ def owner_of(root: Path, environment: str | None = None) -> Owner:
 
     Raises InvalidSpecs where the project itself can't be read, or has no such environment.
     """
+    return _owner(_project_of(root, environment))
+
+
+def notifications_of(root: Path, owner: Owner) -> tuple[Notification, ...]:
+    """Whom the project at `root` wants told; nobody where it is another project than the owner's.
+
+    Raises as `owner_of`.
+    """
+    project = _project_of(root, owner.environment)
+    return project.notifications if project.name == owner.project else ()
+
+
+def _project_of(root: Path, environment: str | None) -> Project:
     project, problems = read_project(read_tree(root).documents, environment, os.environ)
     if not project.name or problems:
         raise InvalidSpecs(problems)
-    return _owner(project)
+    return project
 
 
 def _owner(project: Project) -> Owner:
@@ -157,6 +171,7 @@ def _desired(drafts: Sequence[Draft], project: Project) -> Desired:
         target=project.target,
         status=project.status,
         safety=project.safety,
+        notifications=project.notifications,
     )
 
 

@@ -21,6 +21,7 @@ from specrunner.spec.findings import Finding, Reference, Trail, nearest
 from specrunner.spec.mistakes import Mistake
 from specrunner.spec.normalise import completed, plain_task, settle
 from specrunner.spec.paths import BadPath, Missing, inside
+from specrunner.spec.pipelines import pipeline_findings
 from specrunner.spec.project import Project
 from specrunner.spec.sources import Sources
 from specrunner.spec.validate import sound, validated, with_plain_schedule
@@ -248,17 +249,7 @@ def _pipeline(draft: Draft, _sources: Sources) -> None:
         named += [((*trail, "split", arm, "model"), found["model"]) for arm, found in enumerate(step.get("split", ()))]
         named += [((*trail, "shadow", other), name) for other, name in enumerate(step.get("shadow", ()))]
         draft.mentions += [Mention(at, Key(Kind.MODEL, draft.key.workspace, name)) for at, name in named]
-        if "split" in step and not any(arm["weight"] for arm in step["split"]):
-            draft.findings.append(
-                Finding(
-                    (*trail, "split"),
-                    "every arm of this split has the weight 0",
-                    "No model would ever answer.",
-                    "Give at least one arm a weight above 0.",
-                    at_key=True,
-                    code=Mistake.NO_WEIGHT,
-                )
-            )
+    draft.findings += pipeline_findings(draft.spec)
 
 
 def _task(draft: Draft, _sources: Sources) -> None:

@@ -63,6 +63,7 @@ class Mistake(StrEnum):
     LONELY_FIELD = "lonely-field"  # means nothing without another one
     NO_WORKSPACE = "no-workspace"  # belongs to none
     NO_WEIGHT = "no-weight"  # a split whose arms all have the weight 0
+    BAD_EXPRESSION = "bad-expression"  # of a validation: no comparison of output columns
     TWO_VALUES = "two-values"  # in `env` and in `secretEnv`
     # schedules
     BAD_CRON = "bad-cron"  # no cron expression

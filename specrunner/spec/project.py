@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from specrunner.core.errors import Diagnostic, Place
+from specrunner.core.notifications import Notification
 from specrunner.core.resources import Safety
 from specrunner.core.values import Json
 from specrunner.spec.documents import SMALLEST_PROJECT
@@ -14,6 +15,7 @@ from specrunner.spec.files import PROJECT_FILE
 from specrunner.spec.findings import Finding, listed, nearest
 from specrunner.spec.mistakes import Mistake
 from specrunner.spec.normalise import completed
+from specrunner.spec.notifications import read_notifications
 from specrunner.spec.positions import Document, diagnose, written
 from specrunner.spec.schema import PROJECT
 from specrunner.spec.validate import validated
@@ -33,6 +35,7 @@ class Project:
     target: Json = "local"
     status: Json = None
     safety: Safety = field(default_factory=Safety)
+    notifications: tuple[Notification, ...] = ()
     protect: bool = False
     variables: Variables = field(default_factory=lambda: Variables(lenient=True))
     document: Document | None = None
@@ -88,7 +91,9 @@ def _project(document: Document, environment: str | None, env: Mapping[str, str]
     settings = spec["environments"].get(name, {})
     variables, findings = _variables(document, name, settings.get("vars", {}), env)
     target, protect = settings.get("target", project.target), settings.get("protect", False)
-    return replace(project, target=target, protect=protect, variables=variables), findings
+    notifications, wrong = read_notifications(spec["notifications"], variables)
+    project = replace(project, target=target, protect=protect, variables=variables, notifications=notifications)
+    return project, [*findings, *wrong]
 
 
 def _default_workspace(value: Json) -> str:

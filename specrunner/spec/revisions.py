@@ -37,10 +37,11 @@ _LONGEST_POINTER: Final = 1024  # bytes, as the specification of Git LFS says
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """The commit that is checked out; `dirty`, where the specs are not as committed, new files included."""
+    """The commit that is checked out, and its author; `dirty`, where the specs are not as committed, new files too."""
 
     commit: str
     dirty: bool
+    author: str = ""
 
 
 def head(root: Path, besides: Iterable[str] = ()) -> Revision | None:
@@ -49,9 +50,10 @@ def head(root: Path, besides: Iterable[str] = ()) -> Revision | None:
     What stands in the folders `besides` makes it not dirty. Asks `git` itself: GitPython takes a tenth of a second
     to load, which `plan` spends better.
     """
-    commit = _git(root, "rev-parse", "--verify", "--quiet", "HEAD")
-    if not commit:
+    found = _git(root, "log", "-1", "--no-show-signature", "--format=%H %an <%ae>", "HEAD")
+    if not found:
         return None
+    commit, _, author = found.strip().partition(" ")
     status = _git(
         root,
         "status",
@@ -61,7 +63,7 @@ def head(root: Path, besides: Iterable[str] = ()) -> Revision | None:
         ".",
         *(f":(exclude,literal){name}" for name in besides),
     )
-    return Revision(commit.strip(), dirty=bool(status))
+    return Revision(commit, bool(status), author)
 
 
 def _git(root: Path, *words: str) -> str:

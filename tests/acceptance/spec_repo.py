@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
 from textwrap import dedent
-from typing import Any
+from typing import IO, Any
 
 import yaml
 
@@ -94,18 +94,20 @@ class SpecRepo:
 
     def run(self, *words: str, code: int = 0, cwd: Path | None = None, **environ: str) -> Result:
         """Call specrunner and wait; it must exit with `code`."""
-        with self.start(*words, cwd=cwd, **environ) as process:
+        with self.start(*words, cwd=cwd, into=None, **environ) as process:
             return finished(process, code)
 
-    def start(self, *words: str, cwd: Path | None = None, **environ: str) -> subprocess.Popen[str]:
-        """Call specrunner and do not wait."""
+    def start(
+        self, *words: str, cwd: Path | None = None, into: IO[bytes] | None = None, **environ: str
+    ) -> subprocess.Popen[str]:
+        """Call specrunner and do not wait; what it says goes to a file, where one is given."""
         return subprocess.Popen(
             [SCRIPT, *words],
             cwd=cwd or self.root,
             env={**os.environ, **self.environ, **environ},
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=into or subprocess.PIPE,
+            stderr=into or subprocess.PIPE,
             text=True,
         )
 

@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 from specrunner.core.fields import Action
 from specrunner.core.lifecycle import OrchestrationState, Reason, RunState, TaskState
 from specrunner.core.outcome import Fate
+from specrunner.targets.base import SUSPENDED
 from tests.acceptance import samples
 from tests.acceptance.spec_repo import CHECKOUT, SpecRepo
 
@@ -109,7 +110,7 @@ def test_the_status_schema_knows_every_word_of_core() -> None:
         (definitions["reason"], Reason),
         (step["action"], Action),
         (step["fate"], Fate),
-        (task["state"], TaskState),
+        (task["state"], [*TaskState, SUSPENDED]),
         (orchestration["state"], OrchestrationState),
     ):
         assert words["enum"] == [str(word) for word in enum]

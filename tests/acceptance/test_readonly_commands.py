@@ -26,6 +26,7 @@ from tests.acceptance.spec_repo import SpecRepo
 TASK = "Task/lab/greet"
 # A value for each option and argument that takes one, by its name in the code.
 VALUES: Mapping[str, str] = {
+    "author": "somebody",
     "adopt": "Connection/lone",
     "environment": "default",
     "example": "house-price",
@@ -42,7 +43,7 @@ VALUES: Mapping[str, str] = {
     "task": "nightly",
 }
 # They open no target; what they look at, files, the cache, the machine, is watched by tests of their own.
-FILES_ONLY = frozenset({"init", "fmt", "schema", "validate", "render", "graph", "env list", "doctor"})
+FILES_ONLY = frozenset({"init", "fmt", "schema", "validate", "render", "graph", "env list", "doctor", "ci validate"})
 
 
 @pytest.fixture
@@ -70,6 +71,8 @@ def applied(repo: SpecRepo, state: MemoryState, monkeypatch: pytest.MonkeyPatch)
     state.add(Key(Kind.WORKSPACE, "", "undeclared"), {})
     state.drift(Key(Kind.CONNECTION, "", "theirs"), details={"host": "b"})
     repo.document("Connection", "lone", {"type": "HTTP"})
+    monkeypatch.setenv("GITHUB_REPOSITORY", "team/specs")  # `ci` is for steps of a workflow, here without a token
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(repo.root.parent / "summary"))
     watched = Faulty(target)
     monkeypatch.setitem(wiring.TARGETS, "local", lambda _folder: watched)
     return watched

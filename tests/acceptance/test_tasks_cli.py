@@ -12,11 +12,12 @@ from io import StringIO
 from itertools import pairwise
 from pathlib import Path
 
+import jsonschema
 import psutil
 import pytest
 
 from specrunner.cli.main import status_of
-from tests.acceptance.spec_repo import SpecRepo, finished, lines_of, stopped, until
+from tests.acceptance.spec_repo import CHECKOUT, SpecRepo, finished, lines_of, stopped, until
 
 ECHO = """\
     import json, os
@@ -308,6 +309,25 @@ def test_backfill_is_bounded(scheduled: SpecRepo) -> None:
     problem = scheduled.run("backfill", "nightly", "--from", "1990-01-01", "--dry-run", code=1).err
     assert "more than 1000 instants" in problem
     assert "Go in parts" in problem
+
+
+def test_without_a_host_too_only_as_many_runs_stay_as_the_task_says(repo: SpecRepo) -> None:
+    repo.orchestration("echo", ECHO)
+    repo.task("nightly", "echo", schedule=NIGHTLY, history={"succeeded": 2})
+    repo.run("apply", "--yes")
+    kept = [repo.run("run", "nightly", "--json").json["id"] for _ in range(4)][2:]
+    assert [run["id"] for run in repo.runs()] == kept[::-1]
+    assert {path.name for path in (repo.root / ".specrunner" / "runs").iterdir() if path.is_dir()} == {*kept}
+
+
+def test_a_suspended_task_is_recorded_as_such(scheduled: SpecRepo) -> None:
+    said(scheduled, "suspend", "nightly")
+    scheduled.task("nightly", "echo", schedule=NIGHTLY, args={"region": "south"})
+    scheduled.run("apply", "--yes")
+    found = scheduled.status_file("tasks/lab/nightly.yaml")
+    assert found["state"] == "suspended"
+    schema = json.loads((CHECKOUT / "schemas" / "status.schema.json").read_bytes())
+    jsonschema.validate(found, schema)
 
 
 # Beside a living host

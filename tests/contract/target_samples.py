@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import io
+import threading
 import zipfile
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
+import httpx
 import pyarrow as pa
 
 from specrunner.core.decide import NO_WISHES, Wishes, emptied, make_plan
@@ -23,10 +25,14 @@ from specrunner.core.resources import Desired, Live, Owner, Payload, Resource, r
 from specrunner.core.values import Json, Secret
 from specrunner.engine.engine import Engine
 from specrunner.engine.looking import Look, look
+from specrunner.engine.records import Run
+from specrunner.server.host import LoopbackApi, Serving
 from specrunner.targets.base import PutOrder, Target
 from specrunner.targets.local import reading
 from specrunner.targets.local.target import LocalTarget
 from specrunner.targets.memory import Ended, Hooks, Job, MemoryState, MemoryTarget
+from specrunner.targets.server.http import Connection
+from specrunner.targets.server.target import ServerTarget
 from tests.integration.engine_samples import FOREVER, StubEnvironments, bundle, model_bytes, no_api
 from tests.unit.serving_samples import WIDTH
 
@@ -75,6 +81,43 @@ class _SeenTwice(LocalTarget):
 def local(folder: Path, clock: Clock | None = None) -> Target:
     environments = StubEnvironments()
     return _SeenTwice(Engine(folder, folder / "cache", run_api=no_api, environments=environments, clock=clock))
+
+
+class _Hosted(httpx.HTTPTransport):
+    """The way to a server of this process, which is ended with it."""
+
+    def __init__(self, engine: Engine, api: LoopbackApi) -> None:
+        super().__init__()
+        self.engine = engine
+        self._api = api
+
+    def close(self) -> None:
+        super().close()
+        self.engine.runs.stop_waiting()
+        self._api.close()
+        self.engine.close()
+
+
+def server(folder: Path, clock: Clock | None = None) -> Target:
+    """A client of a real server on loopback, over an engine like that of `local`."""
+    engine = Engine(folder, folder / "cache", run_api=no_api, environments=StubEnvironments(), clock=clock)
+
+    def carry(run: Run) -> None:
+        threading.Thread(target=engine.runs.carry_out, args=(run.id,)).start()
+
+    api = LoopbackApi(engine, serving=Serving(carry, is_open=lambda: True))
+    client = httpx.Client(transport=_Hosted(engine, api), timeout=30)
+    return ServerTarget(Connection(api.address(), client=client))
+
+
+def engine_of(target: Target) -> Engine | None:
+    """The engine behind a target, where there is one."""
+    if isinstance(target, LocalTarget):
+        return target._engine
+    if isinstance(target, ServerTarget):
+        assert target._http.client is not None and isinstance(target._http.client._transport, _Hosted)
+        return target._http.client._transport.engine
+    return None
 
 
 _STATES: dict[Path, MemoryState] = {}
@@ -128,8 +171,8 @@ def vanish(target: Target, key: Key) -> None:
     if isinstance(target, MemoryTarget):
         target.state.lose(key)
         return
-    assert isinstance(target, LocalTarget)
-    engine: Engine = target._engine
+    engine = engine_of(target)
+    assert engine is not None
     if key.kind is Kind.CONNECTION:
         engine.connections.delete(key.name)
     elif key.kind is Kind.TASK:
@@ -144,7 +187,7 @@ class Make(Protocol):
     def __call__(self, folder: Path, clock: Clock | None = None) -> Target: ...
 
 
-ADAPTERS: Mapping[str, Make] = {"local": local, "memory": memory, "memory-file": memory_file}
+ADAPTERS: Mapping[str, Make] = {"local": local, "memory": memory, "memory-file": memory_file, "server": server}
 
 
 def key(kind: Kind, name: str) -> Key:

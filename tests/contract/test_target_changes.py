@@ -245,6 +245,23 @@ def test_what_is_missing_may_be_made_anew(project: Applying, kind: Kind, planned
     assert (found.presence, found.owner) == (Presence.PRESENT, OURS) and found.id
 
 
+def test_what_a_task_has_run_is_not_run_again_because_somebody_removed_it(project: Applying) -> None:
+    assert [run.status for run in project.apply(everything())] == [RunState.SUCCESS]
+    job = everything()[-1]
+    vanish(project.target, job.key)
+    (step,) = project.plan(everything()).steps
+    assert (step.action, step.intent) == (Action.CREATE, "") and "not run again" in step.reason
+    assert project.apply(everything()) == []
+    assert project.target.read()[job.key].intents == {intent_of(job.spec): "success"}
+    assert not project.plan(everything()).steps
+
+
+def test_what_this_project_has_removed_itself_runs_again_when_it_is_declared_again(project: Applying) -> None:
+    project.apply(everything())
+    assert project.apply(everything()[:-1]) == []
+    assert [run.status for run in project.apply(everything())] == [RunState.SUCCESS]
+
+
 @pytest.mark.parametrize("kind", LOSABLE)
 def test_deleting_what_is_missing_forgets_it(project: Applying, kind: Kind) -> None:
     project.apply(everything())

@@ -18,17 +18,20 @@ from specrunner.engine.records import Run
 from tests.integration.engine_samples import PATIENCE, until
 
 ROOT = Path(__file__).resolve().parents[2]
-# Arguments: the state folder, the clock's epoch and its speed, slots.
+# Arguments: the state folder, the clock's epoch and its speed, slots; where to die, and at which passing of it.
 HOST = """\
 import signal, sys
 from pathlib import Path
 from specrunner.engine.engine import Engine
 from specrunner.engine.tasks import scheduler
 from specrunner.reconcile.lease import this_process
+from tests.integration import dying
 from tests.integration.daemon_samples import Fast
 from tests.integration.engine_samples import StubEnvironments, no_api
 
 folder, clock, slots = Path(sys.argv[1]), Fast(float(sys.argv[2]), float(sys.argv[3])), int(sys.argv[4])
+if sys.argv[5:]:
+    dying.arm(sys.argv[5], int(sys.argv[6]))
 scheduler.LONGEST_SLEEP = 0.05  # a second of the world may be a minute here
 with Engine(folder, folder / "cache", run_api=no_api, clock=clock, environments=StubEnvironments()) as engine:
     host = engine.host(slots)
@@ -55,10 +58,11 @@ REAL = Fast()
 
 
 class Daemon:
-    """A host in a process of its own."""
+    """A host in a process of its own; `dies` names a point of `dying`, and the passing of it that is its last."""
 
-    def __init__(self, folder: Path, clock: Fast = REAL, slots: int = 8) -> None:
+    def __init__(self, folder: Path, clock: Fast = REAL, slots: int = 8, dies: tuple[str, int] | None = None) -> None:
         words = [sys.executable, "-c", HOST, str(folder), str(clock.epoch), str(clock.times), str(slots)]
+        words += map(str, dies or ())
         self.log = folder.parent / "daemon.log"
         with self.log.open("ab") as errors:
             self.process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, text=True)
@@ -71,6 +75,15 @@ class Daemon:
     def crash(self) -> None:
         self.process.kill()
         self.process.wait(PATIENCE)
+
+    def died(self, within: float) -> bool:
+        """Whether it came to the point where it is to die; it is dead afterwards in any case."""
+        try:
+            self.process.wait(within)
+        except subprocess.TimeoutExpired:
+            self.crash()
+            return False
+        return self.process.returncode == -signal.SIGKILL
 
     def stop(self) -> str:
         """End it as an init system does; the last line that it says."""

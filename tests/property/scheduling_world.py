@@ -11,7 +11,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
-from specrunner.core.due import Due, NextFire, Passed, Timing, arrivals, effective_since, is_ahead, superseded
+from specrunner.core.due import (
+    Due,
+    NextFire,
+    Passed,
+    Timing,
+    arrivals,
+    effective_since,
+    is_ahead,
+    superseded,
+    unrecorded,
+)
 from specrunner.core.lifecycle import RUN_TRANSITIONS, Reason, RunState, moved
 from specrunner.core.overlap import Waiting
 from specrunner.engine.tasks.book import Changes, OpenRuns, Scheduled, Settling
@@ -167,6 +177,8 @@ class World:
         """Make or change a task, in one transaction, as the engine is to."""
         old = self.tasks.get(task_id)
         since = self.now
+        if old is None and task_id in self.epochs and since < self.epochs[task_id][-1].seen:
+            self.rewound.add(task_id)  # a new task of an old name, of a time that the old one has seen
         if old is not None and old.timing is not None:
             since = self._leave(old, old.timing, timing)
         self._store(Scheduled(task_id, timing, since), is_change=True)
@@ -242,9 +254,15 @@ class World:
         self._insert(Row(f"r{next(self.ids)}", task_id, due.instant, due.at))
 
     def _skipped(self, task_id: str, passed: Passed) -> None:
-        row = Row(f"r{next(self.ids)}", task_id, passed.last, passed.last, first=passed.first)
+        timing = self.tasks[task_id].timing
+        assert timing
+        recorded = {instant for task, instant in self.known if task == task_id and instant}
+        shortened = unrecorded(timing, passed, recorded)
+        if shortened is None:
+            return
+        row = Row(f"r{next(self.ids)}", task_id, shortened.last, shortened.last, first=shortened.first)
         if self._insert(row):
-            self.move(row.run_id, RunState.SKIPPED, passed.reason)
+            self.move(row.run_id, RunState.SKIPPED, shortened.reason)
 
     def _insert(self, row: Row) -> bool:
         """The unique constraint."""

@@ -205,7 +205,7 @@ TAKES = st.sampled_from([SECOND, 90 * SECOND, 30 * MINUTE])
 
 def test_whatever_happens_every_instant_that_was_due_is_in_the_record_once(soak: Soak) -> None:
     @seed(soak.seed)
-    @settings(max_examples=10_000 if soak.is_full else 80, deadline=None, suppress_health_check=UNCHECKED)
+    @settings(max_examples=4_000 if soak.is_full else 80, deadline=None, suppress_health_check=UNCHECKED)
     @given(
         st.dictionaries(NAME, TIMINGS, min_size=1), st.lists(ACTS, min_size=20, max_size=40), st.integers(1, 3), TAKES
     )
@@ -222,7 +222,7 @@ def test_with_skip_the_runs_of_a_task_never_overlap(soak: Soak) -> None:
     acts = ACTS.filter(lambda one: one.name != "put") | act("put", put, st.tuples(NAME, skipping))
 
     @seed(soak.seed)
-    @settings(max_examples=10_000 if soak.is_full else 80, deadline=None, suppress_health_check=UNCHECKED)
+    @settings(max_examples=4_000 if soak.is_full else 80, deadline=None, suppress_health_check=UNCHECKED)
     @given(st.dictionaries(NAME, skipping, min_size=1), st.lists(acts, min_size=20, max_size=40), TAKES)
     def holds(tasks: dict[str, Timing], acts: list[Act], takes: timedelta) -> None:
         check_one_at_a_time(led_through(tasks, acts, 3, takes))

@@ -45,13 +45,21 @@ def weights(width: int = WIDTH) -> np.ndarray[tuple[int, ...], np.dtype[np.float
     return (np.arange(1, width + 1, dtype=np.float32) / np.float32(8)).reshape(width, 1)
 
 
-def linear(path: Path, rows: int | str | None = None, width: int = WIDTH, output: str = "variable") -> Path:
-    """`variable = float_input @ weights + 1`, [rows, width] to [rows, 1]; exact in float32 on small integers."""
+def linear(
+    path: Path, rows: int | str | None = None, width: int = WIDTH, output: str = "variable", factor: float = 1.0
+) -> Path:
+    """`variable = float_input @ (factor * weights) + 1`, [rows, width] to [rows, 1].
+
+    Exact in float32 on small integers, so that no splitting of requests changes a digit.
+    """
     nodes = [
         helper.make_node("MatMul", ["float_input", "w"], ["product"]),
         helper.make_node("Add", ["product", "b"], [output]),
     ]
-    constants = [numpy_helper.from_array(weights(width), "w"), numpy_helper.from_array(np.ones(1, np.float32), "b")]
+    constants = [
+        numpy_helper.from_array(np.float32(factor) * weights(width), "w"),
+        numpy_helper.from_array(np.ones(1, np.float32), "b"),
+    ]
     return save(path, nodes, [tensor("float_input", [rows, width])], [tensor(output, [rows, 1])], constants)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from specrunner.core.approval import Approval, compare, expect, wishes_of
+from specrunner.core.approval import differences as differences_of
 from specrunner.core.decide import Wishes
 from specrunner.core.errors import StalePlan
 from specrunner.core.fields import Action
@@ -221,3 +222,18 @@ def test_the_expected_hash_is_demanded_and_a_beginning_of_it_will_do() -> None:
         assert plan.hash in stale.value.detail
         assert wrong in stale.value.detail
         assert stale.value.exit_code == 4
+
+
+def test_the_rest_of_what_was_approved_differs_in_nothing_and_what_came_since_does() -> None:
+    declared = [workspace(), CODE, task()]
+    plan = plan_for(declared, {})
+    half = live(live_of(workspace()))
+    assert differences_of(plan, plan_for(declared, half), desired(*declared)) == ()
+    more = [*declared, NEW]
+    [found] = differences_of(plan, plan_for(more, half), desired(*more))
+    assert found.startswith("Connection/inputs: create was not approved:")
+    changed = [workspace(), CODE, task(), THIRD]
+    told = differences_of(
+        plan_for([*declared, NEW], live(live_of(OLD))), plan_for(changed, live(live_of(OLD))), desired(*changed)
+    )
+    assert any("details.host" in text and "'z'" in text for text in told)

@@ -111,6 +111,15 @@ def test_instants_that_come_to_nothing_are_one_record_with_its_reason(engine: En
     assert skip.ended_at is not None
 
 
+def test_instants_that_come_to_nothing_keep_their_record_where_the_last_of_them_has_one(engine: Engine) -> None:
+    task, (book, _) = scheduled(engine), book_of(engine)
+    engine.runs.backfill(task, FIRST - 2 * MINUTE, FIRST - MINUTE)  # by a person, before the host was there
+    passed = Passed(FIRST - 9 * MINUTE, FIRST - MINUTE, Reason.SKIPPED_DEADLINE)
+    book.settle([Settling(task.id, task.since, FIRST - MINUTE, (), (passed,))])
+    (skip,) = [run for run in engine.history.of_task(task.id) if run.status is RunState.SKIPPED]
+    assert (skip.first_at, skip.scheduled_at) == (passed.first, FIRST - 3 * MINUTE)
+
+
 def test_a_task_that_is_killed_or_gone_is_left_alone(engine: Engine) -> None:
     killed, gone, (book, _) = scheduled(engine), scheduled(engine, "gone"), book_of(engine)
     engine.runs.kill_task(killed)

@@ -16,12 +16,16 @@ from specrunner.core.errors import SpecrunnerError
 from specrunner.core.fields import Action
 from specrunner.core.interrupted import Interrupted, InterruptedStep
 from specrunner.core.keys import Key
-from specrunner.core.outcome import Outcome
+from specrunner.core.lifecycle import Reason, RunState
+from specrunner.core.outcome import Outcome, RunView
 from specrunner.core.recorded import RunTimes
 from specrunner.core.resources import Resource
+from specrunner.record.files import run_file, run_path
 from specrunner.record.folder import FolderStatus
-from specrunner.record.recorded import header_of, recorded, run_of
+from specrunner.record.recorded import recorded, run_of
 from specrunner.record.status import record
+from specrunner.record.summary import header_of
+from specrunner.record.writing import to_yaml
 from specrunner.targets.faults import Fail, Faulty
 from specrunner.targets.memory import MemoryTarget
 from tests.unit.core_samples import OWNER
@@ -53,6 +57,9 @@ class Kept:
 
     def read(self, prefix: str) -> Mapping[str, bytes]:
         return {name: data for name, data in self.files.items() if name.startswith(prefix)}
+
+    def check(self, prefix: str) -> None:
+        assert prefix
 
     def write(self, files: Mapping[str, bytes | None], message: str) -> None:
         assert message
@@ -271,6 +278,18 @@ class TestDamage:
 
     def test_the_top_of_a_file_may_lack_everything(self) -> None:
         assert header_of(b"\xff") == {}
+
+
+def test_a_run_that_makes_up_for_a_skip_has_a_record_beside_that_of_the_skip() -> None:
+    skip = RunView("r1", task().key, RunState.SKIPPED, NOON, Reason.SKIPPED_OVERLAP, scheduled=NOON, ended=NOON)
+    again = replace(skip, id="r2", status=RunState.SUCCESS, reason=None, beside=True)
+    assert [run_path(run).rpartition("/")[2] for run in (skip, again)] == [
+        "20261121T120000Z.yaml",
+        "20261121T120000Z-r2.yaml",
+    ]
+    for run in (skip, again):
+        jsonschema.validate(run_file(run), SCHEMA)
+        assert run_of(run.task, to_yaml(run_file(run))) == run
 
 
 def test_a_folder_gives_back_what_was_written_below_the_prefix_only(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from specrunner.core.errors import BadInput, EngineError, Unavailable
 from specrunner.core.values import JsonObject
 from specrunner.engine.serving import log_writer
 from specrunner.engine.serving.codecs import read_table
-from specrunner.engine.serving.inference_log import InferenceLog, LogStatus
-from specrunner.engine.serving.segments import SegmentWriter, segment_paths
+from specrunner.engine.serving.inference_log import InferenceLog, LogRetention, LogStatus
+from specrunner.engine.serving.segments import Segment, SegmentWriter, index_path, segment_paths
 from tests.unit.serving_samples import NOON, answer, later, numbers
 
 
@@ -341,3 +341,125 @@ def test_dictionaries_are_kept_as_their_values(log: InferenceLog) -> None:
     table = answer(0, 2, NOON).append_column("in.word", pa.array(["a", "b"]).dictionary_encode())
     log.append(table)
     assert log.read().table.column("in.word").to_pylist() == ["a", "b"]
+
+
+# The index beside each segment
+
+
+def many(folder: Path, segments: int = 5, requests: int = 4) -> None:
+    """Sealed segments of so many requests, of one row each, a millisecond apart."""
+    for number in range(segments):
+        log = InferenceLog(folder)
+        fill(log, [1] * requests, first=number * requests, start=number * requests)
+        log.close()
+
+
+def reading(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the segments of which batches are read from now on."""
+    read: list[str] = []
+    batches = Segment.batches
+
+    def told(segment: Segment, wanted: list[int]) -> list[pa.RecordBatch | None]:
+        read.append(segment.name)
+        return batches(segment, wanted)
+
+    monkeypatch.setattr(Segment, "batches", told)
+    return read
+
+
+def test_a_span_of_time_is_read_from_the_segments_that_have_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    many(tmp_path)
+    names = [path.name for path in segment_paths(tmp_path)]
+    read = reading(monkeypatch)
+    log = InferenceLog(tmp_path)
+    assert numbers(log.read(start=later(9), end=later(13)).table) == [9, 10, 11, 12, 13]
+    assert set(read) == {names[2], names[3]}
+    read.clear()
+    assert numbers(log.read(limit=3).table) == [19, 18, 17]
+    assert set(read) == {names[4]}
+
+
+@pytest.mark.parametrize("harm", ["gone", "empty", "behind", "torn", "of-another", "unsealed"])
+def test_an_index_that_is_harmed_changes_nothing(tmp_path: Path, harm: str) -> None:
+    many(tmp_path, 2)
+    path = index_path(segment_paths(tmp_path)[1])
+    data = path.read_bytes()
+    if harm == "gone":
+        path.unlink()
+    elif harm == "of-another":
+        path.write_bytes(data[:-40] + b"\0" * 40 + data[-40:])
+    else:
+        path.write_bytes(data[: {"empty": 0, "behind": 80, "torn": 100, "unsealed": -40}[harm]])
+    log = InferenceLog(tmp_path)
+    assert numbers(log.read(start=NOON).table) == list(range(8))
+    assert (log.count(), log.count(later(5)), log.count(end=later(4))) == (8, 3, 5)
+    assert numbers(log.read(start=later(6), end=later(6)).table) == [6]
+
+
+def test_a_request_that_no_longer_reads_is_left_out_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    many(tmp_path, 1)
+    path = segment_paths(tmp_path)[0]
+    place = int.from_bytes(index_path(path).read_bytes()[40:48], "little")
+    data = bytearray(path.read_bytes())
+    data[place : place + 8] = b"\0" * 8
+    path.write_bytes(bytes(data))
+    assert numbers(InferenceLog(tmp_path).read(start=NOON).table) == [0, 2, 3]
+    assert "inference log broken" in caplog.text
+
+
+def test_what_is_too_old_is_not_read_and_goes_with_its_segment(tmp_path: Path) -> None:
+    many(tmp_path, 3)
+    kept = LogRetention(oldest=later(5))
+    log = InferenceLog(tmp_path, retention=lambda: kept)
+    assert numbers(log.read(start=NOON).table) == list(range(5, 12))
+    assert numbers(log.read(limit=100).table) == list(range(11, 4, -1))
+    assert (log.count(), len(segment_paths(tmp_path))) == (7, 3)
+    fill(log, [1], first=12, start=12)
+    log.flush()
+    assert len(segment_paths(tmp_path)) == 3 and len(list(tmp_path.glob("*.index"))) == 3
+    log.close()
+
+
+def test_the_oldest_go_when_the_log_is_too_large(tmp_path: Path) -> None:
+    many(tmp_path, 4)
+    size = segment_paths(tmp_path)[0].stat().st_size
+    log = InferenceLog(tmp_path, retention=lambda: LogRetention(max_bytes=2 * size))
+    assert log.expire() > 0
+    assert numbers(log.read(start=NOON).table) == list(range(8, 16))
+
+
+def test_a_segment_spans_a_day_at_most(tmp_path: Path) -> None:
+    log = InferenceLog(tmp_path)
+    fill(log, [1])
+    fill(log, [1], first=1, start=24 * 3_600_000 - 1)
+    fill(log, [1], first=2, start=24 * 3_600_000)
+    log.close()
+    assert len(segment_paths(tmp_path)) == 2
+
+
+def test_what_was_written_is_brought_to_the_disk_within_a_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced = Event()
+    monkeypatch.setattr(SegmentWriter, "sync", lambda _segment: synced.set())
+    monkeypatch.setattr(log_writer, "_SYNC", 0.01)
+    log = InferenceLog(tmp_path)
+    fill(log, [1])
+    assert synced.wait(10)
+    log.close()
+
+
+def test_a_retention_that_can_not_be_asked_stops_no_writing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    kept = iter([LogRetention(), LogRetention(), LogRetention()])
+    asked: list[int] = []
+
+    def ask() -> LogRetention:
+        asked.append(1)
+        if len(asked) == 1:
+            raise OSError("the store is away")
+        return next(kept)
+
+    log = InferenceLog(tmp_path, retention=ask)
+    fill(log, [1, 1])
+    log.close()
+    assert numbers(log.read(start=NOON).table) == [0, 1] and "the store is away" in caplog.text

@@ -107,6 +107,25 @@ class UvEnvironments:
             self._pool.forget_unused()
         return gone
 
+    def downloads(self) -> int:
+        """The bytes in uv's cache that no environment shares; 0 where the cache is not ours but the user's."""
+        with _file_trouble(self._cache):
+            return 0 if "UV_CACHE_DIR" in os.environ else inventory.alone(self._cache / "uv")
+
+    def trim(self, *, wholly: bool = False) -> int:
+        """Have uv drop from its cache what it has no use for any more, or all of it; how many bytes that gave back.
+
+        What was dropped is fetched again when it is needed. Raises PackagingFailed.
+        """
+        before = self.downloads()
+        if before:
+            uv.configured(self._cache, os.environ).run(
+                "cache", "clean" if wholly else "prune",
+                summary="uv's cache can't be trimmed", remedy=f"Look after the permissions of {self._cache}.",
+                deadline=time.monotonic() + self._time_limit,
+            )  # fmt: skip
+        return before - self.downloads()
+
     def _make_room(self) -> None:
         """Delete what nobody has used for long: whenever there is one more, so that the cache has an end."""
         with suppress(PackagingFailed):  # what was asked for is there

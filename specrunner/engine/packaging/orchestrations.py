@@ -70,8 +70,8 @@ class Orchestrations:
         """Take in a zip; the newest version if it has these bytes already, else a new one, pending packaging."""
         return self.add(workspace_id, name, file_name, self._context.artifacts.put(data))
 
-    def add(self, workspace_id: int, name: str, file_name: str, sha: str) -> Orchestration:
-        """As `upload`, of bytes that are in the store already."""
+    def add(self, workspace_id: int, name: str, file_name: str, sha: str, *, again: bool = False) -> Orchestration:
+        """As `upload`, of bytes that are in the store already; `again` makes a new version whatever there is."""
         now = self._context.now()
         row = {
             "id": new_id(),
@@ -89,7 +89,8 @@ class Orchestrations:
         }
         with self._context.database.write() as connection:
             newest = connection.execute(_NAMED, {"in_workspace": workspace_id, "this": name}).first()
-            if newest is not None and newest.sha == sha and newest.status != OrchestrationState.ERROR:
+            same = newest is not None and newest.sha == sha and newest.status != OrchestrationState.ERROR
+            if same and not again:
                 return _record(newest)
             inserted = connection.execute(sa.insert(_T).values(row).returning(_T)).one()
             self._context.event(connection, f"orchestration:{row['id']}", OrchestrationState.PENDING_PACKAGING)

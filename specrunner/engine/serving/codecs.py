@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from specrunner.core.errors import BadInput
+from specrunner.core.errors import BadInput, TooLarge
 from specrunner.engine.serving.records import parse_records, parse_text_lists, to_text_lists, write_records
+from specrunner.engine.serving.unpacking import check_arrow, check_rows, read_parquet
 
 _ARROW_FILE_MAGIC = b"ARROW1"
 Body = bytes | bytearray | memoryview
@@ -100,7 +101,11 @@ def _decode(body: Body, media: Media, what: str) -> pa.Table:
         raise BadInput(f"{_capital(what)} is empty", f"Expected was {media.value}.", "Send a table.")
     try:
         table = _READERS[media](body)
+        check_rows(table.num_rows)
         table.validate(full=True)
+    except MemoryError as error:
+        detail = f"{len(body):,} bytes came, and there is no memory for what they hold."
+        raise TooLarge(f"{_capital(what)} is too large", detail, "Send it in parts.") from error
     except (pa.ArrowException, OSError, EOFError, ValueError) as error:
         raise BadInput(
             f"{_capital(what)} is not readable as {media.value}",
@@ -112,10 +117,14 @@ def _decode(body: Body, media: Media, what: str) -> pa.Table:
 
 def _read_arrow(body: Body) -> pa.Table:
     buffer = pa.py_buffer(body)
-    if bytes(body[: len(_ARROW_FILE_MAGIC)]) == _ARROW_FILE_MAGIC:
-        with pa.ipc.open_file(buffer) as reader:
+    if bytes(body[: len(_ARROW_FILE_MAGIC)]) != _ARROW_FILE_MAGIC:
+        check_arrow(buffer)
+        with pa.ipc.open_stream(buffer) as reader:
             return reader.read_all()
-    with pa.ipc.open_stream(buffer) as reader:
+    with pa.ipc.open_file(buffer) as reader:
+        # After eight bytes a file is a stream, and its footer names each batch of that once.
+        if reader.num_record_batches != check_arrow(buffer.slice(8)):
+            raise pa.ArrowInvalid("the footer of the file names other batches than there are")
         return reader.read_all()
 
 
@@ -125,7 +134,7 @@ def _read_csv(body: Body) -> pa.Table:
 
 
 def _read_parquet(body: Body) -> pa.Table:
-    return pq.read_table(pa.BufferReader(body))
+    return read_parquet(pa.BufferReader(body))
 
 
 def _write_arrow_file(table: pa.Table) -> bytes:

@@ -7,7 +7,7 @@ The answer has these columns, in this order, with exactly these types:
   so that a request as JSON is logged just as the same one as Arrow; scalars as they came;
 * `out.<output>` for each output of the last step: `list<inner: T not null> not null`, or scalars;
 * `out_<model>.<output>` for each output of a shadow model, null where the shadow failed;
-* `check_failures: int8`, the number of validations that failed.
+* `check_failures: int8`, the number of validations that failed; see `validations` for what follows it.
 """
 
 from __future__ import annotations
@@ -23,8 +23,17 @@ import pyarrow as pa
 
 from specrunner.core.errors import BadInput, SpecrunnerError
 from specrunner.core.values import utc
-from specrunner.engine.ports import LoadedModel
-from specrunner.engine.serving.tensors import ARROW_TYPES, input_column, output_type, pair_columns
+from specrunner.engine.ports import LoadedModel, TensorField
+from specrunner.engine.serving.splits import SPLIT_COLUMN, Split
+from specrunner.engine.serving.tensors import (
+    ARROW_TYPES,
+    describe_columns,
+    input_column,
+    is_list,
+    output_type,
+    pair_columns,
+)
+from specrunner.engine.serving.validations import Validation, failures
 
 ALL_COLUMNS = "*"
 
@@ -43,21 +52,47 @@ class ResultSink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a pipeline: the model that answers, and models that only watch, by name."""
+    """One step of a pipeline: the model that answers, and models that only watch, by name.
+
+    With a `split`, its models answer in turns; `model` is the first of them.
+    """
 
     name: str
     model: LoadedModel
     shadows: Mapping[str, LoadedModel] = field(default_factory=dict)
+    split: Split | None = None
+
+    @property
+    def models(self) -> tuple[LoadedModel, ...]:
+        """All of them."""
+        return (*(self.split.models if self.split else (self.model,)), *self.shadows.values())
 
 
 class PipelinePlane:
     """The loaded steps of one deployed pipeline; `infer` may be called from several threads at once."""
 
-    def __init__(self, steps: Sequence[Step], log: ResultSink | None = None) -> None:
+    def __init__(
+        self, steps: Sequence[Step], log: ResultSink | None = None, validations: Sequence[Validation] = ()
+    ) -> None:
         if not steps:
             raise BadInput("The pipeline has no steps", "Nothing could answer.", "Give it a model step.")
         self._steps = tuple(steps)
         self._log = log
+        self._validations = tuple(validations)
+        # What splits go by, and the first model does not take, is kept from the models.
+        taken = {field.name for field in steps[0].model.inputs}
+        self._keys = tuple(dict.fromkeys(step.split.key for step in steps if step.split and step.split.key))
+        self._aside = tuple(key for key in self._keys if key not in taken)
+
+    @property
+    def inputs(self) -> tuple[TensorField, ...]:
+        """What the first step takes."""
+        return self._steps[0].model.inputs
+
+    @property
+    def outputs(self) -> tuple[TensorField, ...]:
+        """What the last step gives."""
+        return self._steps[-1].model.outputs
 
     def infer(self, table: pa.Table, now: datetime) -> pa.Table:
         """The answer to one request, see this module's description; it is in the log's hands when this returns.
@@ -65,13 +100,18 @@ class PipelinePlane:
         Raises BadInput saying which step expected what.
         """
         table = table.combine_chunks()
+        keys, rows = self._put_aside(table)
         watched: list[_Column] = []
-        current = table
+        current = rows
         for number, step in enumerate(self._steps, 1):
-            outputs = self._predict(number, step, current)
+            outputs = self._predict(number, step, current, keys)
             watched += _watch(step, current)
             current = outputs
-        result = _result(table, self._inputs(table), current, watched, now)
+            if step.split is not None and number < len(self._steps):
+                watched.append((pa.field(f"out_{step.name}.{SPLIT_COLUMN}", pa.string()), current[SPLIT_COLUMN]))
+                current = current.drop_columns([SPLIT_COLUMN])
+        inputs = self._inputs(rows) + [_scalar(keys, name) for name in self._aside]
+        result = _result(inputs, current, watched, failures(self._validations, current), now)
         if self._log is not None:
             self._log.append(result)
         return result
@@ -79,12 +119,25 @@ class PipelinePlane:
     def close(self) -> None:
         """Free every model."""
         for step in self._steps:
-            for model in (step.model, *step.shadows.values()):
+            for model in step.models:
                 model.close()
 
-    def _predict(self, number: int, step: Step, table: pa.Table) -> pa.Table:
+    def _put_aside(self, table: pa.Table) -> tuple[pa.Table, pa.Table]:
+        """The columns that splits go by, and what is left for the models. Raises BadInput for a missing one."""
+        if not self._keys:
+            return table, table
+        for key in self._keys:
+            if table.column_names.count(key) != 1 or is_list(table.schema.field(key).type):
+                raise BadInput(
+                    f"The input has no column `{key}` with one value in each row",
+                    f"The pipeline chooses the model by it; there came {describe_columns(table)}.",
+                    f"Send it, as text or as a number: a row's `{key}` decides which model answers.",
+                )
+        return table.select(self._keys), table.drop_columns(self._aside)
+
+    def _predict(self, number: int, step: Step, table: pa.Table, keys: pa.Table) -> pa.Table:
         try:
-            return step.model.predict(table)
+            return step.split.predict(table, keys) if step.split else step.model.predict(table)
         except BadInput as error:
             if number == 1:
                 raise
@@ -117,10 +170,17 @@ def _watch(step: Step, table: pa.Table) -> list[_Column]:
     return columns
 
 
+def _scalar(table: pa.Table, name: str) -> _Column:
+    values = table.column(name).combine_chunks()
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    return pa.field(f"in.{name}", values.type), values
+
+
 def _result(
-    table: pa.Table, inputs: list[_Column], outputs: pa.Table, watched: list[_Column], now: datetime
+    inputs: list[_Column], outputs: pa.Table, watched: list[_Column], checked: list[_Column], now: datetime
 ) -> pa.Table:
-    rows = table.num_rows
+    rows = outputs.num_rows
     answered = [
         (pa.field(f"out.{column.name}", column.type, column.nullable), outputs.column(number))
         for number, column in enumerate(outputs.schema)
@@ -130,7 +190,7 @@ def _result(
         *inputs,
         *answered,
         *watched,
-        (pa.field("check_failures", pa.int8()), pa.array(np.zeros(rows, np.int8))),
+        *checked,
     ]
     return pa.Table.from_arrays([values for _, values in columns], schema=pa.schema([column for column, _ in columns]))
 

@@ -83,13 +83,18 @@ class Deployments:
             self._context.event(connection, subject, "deployed", holder=holder, version=version_id)
         return self.get(deployment_id)
 
-    def give_back(self, deployment_id: int, holder: str) -> Deployment:
-        """Give back a hold; one that isn't held is fine. The caller sees the deployment gone from now on."""
+    def give_back(self, deployment_id: int, holder: str, *, force: bool = False) -> Deployment:
+        """Give back a hold; one that isn't held is fine. The caller sees the deployment gone from now on.
+
+        With `force` the hold of the specs goes too; those of runs stay.
+        """
         with self._context.database.write() as connection:
             connection.execute(_holding(deployment_id, holder))
+            if force:
+                connection.execute(_holding(deployment_id, SPEC))
             if holder != SPEC:
                 self._hold(connection, deployment_id, holder, given_back=True)
-            self._context.event(connection, f"deployment:{deployment_id}", "given_back", holder=holder)
+            self._context.event(connection, f"deployment:{deployment_id}", "given_back", holder=holder, force=force)
         return self.get(deployment_id)
 
     def forget(self, holder: str) -> None:

@@ -7,7 +7,8 @@ were appended; the rows of a request always keep theirs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
@@ -17,15 +18,30 @@ import pyarrow as pa
 from specrunner.core.values import JsonObject
 from specrunner.engine.serving.dataplane import milliseconds
 from specrunner.engine.serving.log_export import export_pages
-from specrunner.engine.serving.log_pages import DEFAULT_PAGE_BYTES, LogPage, LogStatus, Window, is_within, read_page
+from specrunner.engine.serving.log_pages import (
+    DEFAULT_PAGE_BYTES,
+    LogPage,
+    LogStatus,
+    Window,
+    read_page,
+    rows_within,
+)
 from specrunner.engine.serving.log_writer import DEFAULT_QUEUE_BYTES, DEFAULT_SEGMENT_BYTES, LogWriter
-from specrunner.engine.serving.segments import Segment, segment_paths
+from specrunner.engine.serving.segments import Segment, delete_segment, segment_paths
 
 DEFAULT_LIMIT = 100
 
 _EXPORT_PAGE_BYTES = 16 * 2**20
 
-__all__ = ["DEFAULT_LIMIT", "DEFAULT_PAGE_BYTES", "InferenceLog", "LogPage", "LogStatus"]
+__all__ = ["DEFAULT_LIMIT", "DEFAULT_PAGE_BYTES", "InferenceLog", "LogPage", "LogRetention", "LogStatus"]
+
+
+@dataclass(frozen=True, slots=True)
+class LogRetention:
+    """What a log keeps: nothing older than `oldest`, and about `max_bytes` at most."""
+
+    oldest: datetime | None = None
+    max_bytes: int | None = None
 
 
 class InferenceLog:
@@ -41,9 +57,11 @@ class InferenceLog:
         *,
         segment_bytes: int = DEFAULT_SEGMENT_BYTES,
         queue_bytes: int = DEFAULT_QUEUE_BYTES,
+        retention: Callable[[], LogRetention] = LogRetention,
     ) -> None:
         self._folder = folder
-        self._writer = LogWriter(folder, segment_bytes, queue_bytes)
+        self._retention = retention
+        self._writer = LogWriter(folder, segment_bytes, queue_bytes, self.expire)
         self._known: dict[str, Segment] = {}
         self._lock = Lock()  # guards `_known` and what the segments know
 
@@ -80,7 +98,7 @@ class InferenceLog:
         """
         has_times = start is not None or end is not None
         window = Window(
-            *_span(start, end),
+            *self._span(start, end),
             newest_first=not has_times if newest_first is None else newest_first,
             limit=DEFAULT_LIMIT if limit is None and not has_times else limit,
             page_bytes=page_bytes,
@@ -89,19 +107,14 @@ class InferenceLog:
 
     def count(self, start: datetime | None = None, end: datetime | None = None) -> int:
         """The number of rows in a span of time."""
-        window = Window(*_span(start, end))
+        window = Window(*self._span(start, end))
         self.flush()
         with self._lock:
-            return sum(
-                rows
-                for segment in self._segments()
-                for time, rows in zip(segment.times, segment.rows, strict=True)
-                if is_within(time, window)
-            )
+            return sum(rows_within(segment, window) for segment in self._segments())
 
     def pages(self, start: datetime | None = None, end: datetime | None = None) -> Iterator[pa.Table]:
         """All rows in a span of time, the oldest first, in tables of one schema and at most 16 MiB each."""
-        window = Window(*_span(start, end), page_bytes=_EXPORT_PAGE_BYTES)
+        window = Window(*self._span(start, end), page_bytes=_EXPORT_PAGE_BYTES)
         page = self._page(window, None)
         while page.table.num_rows:
             yield page.table
@@ -116,14 +129,11 @@ class InferenceLog:
         Raises BadInput for another ending, where one column had types that nothing unites, and where the file
         can't be written.
         """
-        window = Window(*_span(start, end))
+        window = Window(*self._span(start, end))
         self.flush()
         with self._lock:
-            schemas = [
-                segment.schema
-                for segment in self._segments()
-                if segment.schema is not None and any(is_within(time, window) for time in segment.times)
-            ]
+            found = [segment.schema for segment in self._segments() if rows_within(segment, window)]
+        schemas = [schema for schema in found if schema is not None]
         return export_pages(path, schemas, self.pages(start, end))
 
     def retain(self, oldest: datetime | None = None, max_bytes: int | None = None) -> int:
@@ -131,8 +141,20 @@ class InferenceLog:
 
         Only whole segments go. Returns the number of bytes freed.
         """
-        cutoff, _ = _span(oldest, None)
         self.flush()
+        return self._retain(None if oldest is None else milliseconds(oldest), max_bytes)
+
+    def expire(self) -> int:
+        """Delete what the log's retention no longer keeps; the number of bytes freed.
+
+        It is done whenever a segment is begun. What is too old is not read from then on, deleted or not.
+        """
+        kept = self._retention()
+        return self._retain(None if kept.oldest is None else milliseconds(kept.oldest), kept.max_bytes)
+
+    def _retain(self, cutoff: int | None, max_bytes: int | None) -> int:
+        if cutoff is None and max_bytes is None:
+            return 0
         with self._lock:
             segments = self._segments()
             kept = sum(segment.size for segment in segments)
@@ -140,9 +162,15 @@ class InferenceLog:
             for segment in segments:
                 is_old = cutoff is not None and segment.newest < cutoff
                 if is_old or (max_bytes is not None and kept > max_bytes):
-                    segment.path.unlink(missing_ok=True)
+                    delete_segment(segment.path)
                     kept -= segment.size
         return before - kept
+
+    def _span(self, start: datetime | None, end: datetime | None) -> tuple[int | None, int | None]:
+        """A span of time in milliseconds, without what is older than the log keeps."""
+        oldest = self._retention().oldest
+        starts = [milliseconds(moment) for moment in (start, oldest) if moment is not None]
+        return max(starts, default=None), None if end is None else milliseconds(end)
 
     def _page(self, window: Window, after: JsonObject | None) -> LogPage:
         self.flush()
@@ -161,7 +189,3 @@ class InferenceLog:
             found[path.name] = segment
         self._known = found
         return list(found.values())
-
-
-def _span(start: datetime | None, end: datetime | None) -> tuple[int | None, int | None]:
-    return (None if start is None else milliseconds(start), None if end is None else milliseconds(end))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -11,10 +11,12 @@ import pyarrow as pa
 
 from specrunner.core.errors import BadInput
 from specrunner.core.values import JsonObject
-from specrunner.engine.serving.segments import Segment
+from specrunner.engine.serving.segments import ROWS, SIZE, TIME, Segment
 from specrunner.engine.serving.tensors import Array
 
 DEFAULT_PAGE_BYTES = 2**20
+
+_NO_INT64 = 2**62
 
 _NOTHING = pa.schema([pa.field("time", pa.timestamp("ms"))])
 
@@ -61,9 +63,20 @@ class _Slice:
     count: int
 
 
-def is_within(time: int, window: Window) -> bool:
-    """Whether a request of this time belongs to the window."""
-    return (window.start is None or time >= window.start) and (window.end is None or time <= window.end)
+def overlaps(segment: Segment, window: Window) -> bool:
+    """Whether a segment may have requests within a window."""
+    is_late = window.end is not None and segment.oldest > window.end
+    return bool(segment.requests) and not is_late and (window.start is None or segment.newest >= window.start)
+
+
+def rows_within(segment: Segment, window: Window) -> int:
+    """How many rows of a segment lie within a window."""
+    if not overlaps(segment, window):
+        return 0
+    starts = window.start is None or segment.oldest >= window.start
+    if starts and (window.end is None or segment.newest <= window.end):
+        return segment.rows
+    return int(segment.entries[_inside(segment, window), ROWS].sum())
 
 
 def read_page(segments: Sequence[Segment], window: Window, after: JsonObject | None = None) -> LogPage:
@@ -74,49 +87,113 @@ def read_page(segments: Sequence[Segment], window: Window, after: JsonObject | N
     """
     if window.limit is not None and window.limit < 1:
         raise BadInput("The limit is below 1", f"It is {window.limit}.", "Ask for one row or more.")
-    order, offset = _ordered(segments, window, after)
+    order, offset = _ordered(segments, window, None if after is None else _Position.of(after))
     chosen, status = _choose(segments, order, offset, window)
     if not chosen:
         return LogPage(_empty(segments), LogStatus.ALL)
     last = chosen[-1]
     position = {"segment": segments[last.segment].name, "number": last.number, "row": last.first + last.count}
-    position["time"] = segments[last.segment].times[last.number]
+    position["time"] = int(segments[last.segment].entries[last.number, TIME])
     return LogPage(_load(segments, chosen), status, None if status is LogStatus.ALL else position)
 
 
-def _ordered(segments: Sequence[Segment], window: Window, after: JsonObject | None) -> tuple[Array, int]:
-    """Rows (time, segment, number) in reading order, and how many rows of the first request are gone already."""
-    keys = np.concatenate([np.empty((0, 3), np.int64), *map(_keys, range(len(segments)), segments)])
-    if window.start is not None:
-        keys = keys[keys[:, 0] >= window.start]
-    if window.end is not None:
-        keys = keys[keys[:, 0] <= window.end]
+@dataclass(frozen=True, slots=True)
+class _Position:
+    """Where a page ended: after so many rows of a request."""
+
+    time: int
+    segment: str
+    number: int
+    row: int
+
+    @classmethod
+    def of(cls, after: JsonObject) -> _Position:
+        try:
+            found = cls(int(after["time"]), str(after["segment"]), int(after["number"]), int(after["row"]))
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            detail = f"It reads {after!r}."
+            raise BadInput("The position in the log is none that a page gave", detail, "Begin anew.") from error
+        if max(abs(found.time), abs(found.number), abs(found.row)) >= _NO_INT64:
+            raise BadInput("The position in the log is none that a page gave", f"It reads {after!r}.", "Begin anew.")
+        return found
+
+
+def _ordered(segments: Sequence[Segment], window: Window, after: _Position | None) -> tuple[Array, int]:
+    """Rows (time, segment, number) in reading order, and how many rows of the first request are gone already.
+
+    There are as many as a page may need, and perhaps more.
+    """
+    if after is not None and window.newest_first:
+        window = replace(window, end=after.time if window.end is None else min(window.end, after.time))
+    elif after is not None:
+        window = replace(window, start=after.time if window.start is None else max(window.start, after.time))
+    keys = _needed(segments, window, after)
     keys = keys[np.lexsort((keys[:, 2], keys[:, 1], keys[:, 0]))]
     if window.newest_first:
         keys = keys[::-1]
     return (keys, 0) if after is None else _resume(segments, keys, window, after)
 
 
-def _keys(index: int, segment: Segment) -> Array:
-    count = len(segment.times)
-    return np.column_stack([np.array(segment.times, np.int64), np.full(count, index), np.arange(count)])
+def _needed(segments: Sequence[Segment], window: Window, after: _Position | None) -> Array:
+    """The keys of the requests among which the page is: segment after segment, until no other can reach into it."""
+    near = [index for index, segment in enumerate(segments) if overlaps(segment, window)]
+    near.sort(key=lambda index: -segments[index].newest if window.newest_first else segments[index].oldest)
+    found: list[Array] = []
+    for place, index in enumerate(near):
+        found.append(_keys(index, segments[index], window))
+        rest = near[place + 1 :]
+        if rest and _is_enough(segments, found, rest[0], window, after):
+            break
+    return np.concatenate([np.empty((0, 3), np.int64), *found])
 
 
-def _resume(segments: Sequence[Segment], keys: Array, window: Window, after: JsonObject) -> tuple[Array, int]:
+def _is_enough(
+    segments: Sequence[Segment], found: list[Array], following: int, window: Window, after: _Position | None
+) -> bool:
+    """Whether the requests that come before all of the following segments fill the page, and one more is left."""
+    rows = size = largest = 0
+    # Of the request where the last page ended, and of those of the same moment, some rows may be gone.
+    moment = None if after is None else after.time
+    for keys in found:
+        if not len(keys):
+            continue
+        edge = segments[following].newest if window.newest_first else segments[following].oldest
+        before = keys[:, 0] > edge if window.newest_first else keys[:, 0] < edge
+        before &= keys[:, 0] != moment if moment is not None else True
+        entries = segments[int(keys[0, 1])].entries[keys[before, 2]]
+        rows += int(entries[:, ROWS].sum())
+        size += int(entries[:, SIZE].sum())
+        largest = max(largest, int(entries[:, SIZE].max(initial=0)))
+    return (window.limit is not None and rows > window.limit) or size - largest > window.page_bytes
+
+
+def _keys(index: int, segment: Segment, window: Window) -> Array:
+    numbers = _inside(segment, window)
+    times = segment.entries[numbers, TIME]
+    return np.column_stack([times, np.full(len(numbers), index), numbers])
+
+
+def _inside(segment: Segment, window: Window) -> Array:
+    """The numbers of its requests within a window."""
+    times = segment.entries[:, TIME]
+    inside = np.ones(len(times), bool)
+    if window.start is not None:
+        inside &= times >= window.start
+    if window.end is not None:
+        inside &= times <= window.end
+    return np.flatnonzero(inside)
+
+
+def _resume(segments: Sequence[Segment], keys: Array, window: Window, after: _Position) -> tuple[Array, int]:
     """What is left from the request of `after` on; it may be half read, or deleted since."""
-    try:
-        name, gone = str(after["segment"]), int(after["row"])
-        place = (int(after["time"]), sum(segment.name < name for segment in segments), int(after["number"]))
-    except (KeyError, TypeError, ValueError) as error:
-        detail = f"It reads {after!r}."
-        raise BadInput("The position in the log is none that a page gave", detail, "Begin anew.") from error
+    place = (after.time, sum(segment.name < after.segment for segment in segments), after.number)
     earlier = _is_before(keys, place)
-    is_same = (keys == np.array(place)).all(axis=1) & any(segment.name == name for segment in segments)
+    is_same = (keys == np.array(place)).all(axis=1) & any(segment.name == after.segment for segment in segments)
     left = keys[is_same | (earlier if window.newest_first else ~earlier)]
     if not is_same.any():
         return left, 0
-    row_count = segments[place[1]].rows[place[2]]
-    return (left, gone) if gone < row_count else (left[1:], 0)
+    row_count = segments[place[1]].entries[place[2], ROWS]
+    return (left, after.row) if after.row < row_count else (left[1:], 0)
 
 
 def _is_before(keys: Array, place: tuple[int, int, int]) -> Array:
@@ -136,8 +213,9 @@ def _choose(segments: Sequence[Segment], order: Array, offset: int, window: Wind
         if schema is not None and segment.schema != schema:
             return chosen, LogStatus.SCHEMA_CHANGE
         schema = segment.schema
-        there = segment.rows[number] - first
-        row_bytes = max(segment.sizes[number] / segment.rows[number], 1)
+        rows_there, bytes_there = (int(segment.entries[number, column]) for column in (ROWS, SIZE))
+        there = rows_there - first
+        row_bytes = max(bytes_there / rows_there, 1)
         by_limit = there if window.limit is None else window.limit - rows
         by_bytes = max(int((window.page_bytes - size) / row_bytes), 0 if chosen else 1)
         taken = min(there, by_limit, by_bytes)
@@ -160,8 +238,12 @@ def _load(segments: Sequence[Segment], chosen: Sequence[_Slice]) -> pa.Table:
         for index, numbers in wanted.items()
         for number, batch in zip(numbers, segments[index].batches(numbers), strict=True)
     }
-    batches = [found[part.segment, part.number].slice(part.first, part.count) for part in chosen]
-    return pa.Table.from_batches(batches).combine_chunks()
+    batches = [
+        batch.slice(part.first, part.count)
+        for part in chosen
+        if (batch := found[part.segment, part.number]) is not None
+    ]
+    return pa.Table.from_batches(batches, segments[chosen[0].segment].schema).combine_chunks()
 
 
 def _empty(segments: Sequence[Segment]) -> pa.Table:

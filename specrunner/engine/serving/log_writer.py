@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from threading import Condition, Lock, Thread
 
@@ -16,6 +18,8 @@ DEFAULT_SEGMENT_BYTES = 16 * 2**20
 DEFAULT_QUEUE_BYTES = 64 * 2**20
 
 _GATHER = 0.1  # seconds that requests gather before they are written, if nobody reads; lost if the process dies
+_SYNC = 1.0  # seconds between two writes through to the disk
+_LONGEST = 24 * 3_600 * 1_000  # milliseconds that a segment spans, so that little traffic is deleted in time too
 _FAILURES = (OSError, pa.ArrowException)
 
 _logger = logging.getLogger(__name__)
@@ -29,8 +33,11 @@ class LogWriter:
     next `flush` or `close` raises EngineError.
     """
 
-    def __init__(self, folder: Path, segment_bytes: int, queue_bytes: int) -> None:
+    def __init__(
+        self, folder: Path, segment_bytes: int, queue_bytes: int, on_segment: Callable[[], object] = lambda: None
+    ) -> None:
         self._folder = folder
+        self._on_segment = on_segment
         self._segment_bytes = segment_bytes
         self._queue_bytes = queue_bytes
         self._lock = Lock()
@@ -45,6 +52,8 @@ class LogWriter:
         self._failure: Exception | None = None
         self._thread: Thread | None = None
         self._segment: SegmentWriter | None = None  # the thread's own
+        self._synced = 0.0  # when the segment was last brought to the disk; what was written since is to be
+        self._is_dirty = False
 
     def append(self, result: pa.Table) -> None:
         """Queue one request; blocks while the queue is full.
@@ -103,7 +112,7 @@ class LogWriter:
             ) from failure
 
     def _run(self) -> None:
-        while drained := self._drain():
+        while (drained := self._drain()) or not self._is_closed:
             failure = self._write_all(drained)
             with self._lock:
                 self._failure = failure or self._failure
@@ -121,6 +130,8 @@ class LogWriter:
         take the processor from the one that answers.
         """
         with self._lock:
+            if self._is_dirty and not self._work.wait_for(lambda: self._pending or self._is_closed, timeout=_SYNC):
+                return []
             self._work.wait_for(lambda: self._pending or self._is_closed)
             self._work.wait_for(self._is_due, timeout=_GATHER)
             self._is_urgent = False
@@ -138,23 +149,40 @@ class LogWriter:
                 self._segment_for(batch).write(batch)
             if self._segment is not None:
                 self._segment.flush()
+                self._sync(self._segment, wrote=bool(results))
         except _FAILURES as error:
             _logger.error("inference log not written: %s", error, extra={"action": "log-write"})
             self._abandon()
             return error
         return None
 
+    def _sync(self, segment: SegmentWriter, *, wrote: bool) -> None:
+        """Once a second, so that a machine that loses its power loses no more than that."""
+        self._is_dirty = self._is_dirty or wrote
+        now = time.monotonic()
+        if self._is_dirty and now - self._synced >= _SYNC:
+            segment.sync()
+            self._synced, self._is_dirty = time.monotonic(), False
+
     def _segment_for(self, batch: pa.RecordBatch) -> SegmentWriter:
         segment = self._segment
-        if segment is not None and self._is_done(segment, batch.schema):
+        if segment is not None and self._is_done(segment, batch.schema, stamp_of(batch)):
             segment.seal()
             segment = None
         if segment is None:
             segment = self._segment = SegmentWriter(self._folder, batch.schema, stamp_of(batch))
+            self._tell_begun()
         return segment
 
-    def _is_done(self, segment: SegmentWriter, schema: pa.Schema) -> bool:
-        return segment.size >= self._segment_bytes or segment.schema != schema or segment.is_deleted
+    def _tell_begun(self) -> None:
+        try:
+            self._on_segment()
+        except Exception:
+            _logger.exception("what follows a new segment failed", extra={"action": "log-segment"})
+
+    def _is_done(self, segment: SegmentWriter, schema: pa.Schema, stamp: int) -> bool:
+        is_old = stamp - segment.begun >= _LONGEST
+        return is_old or segment.size >= self._segment_bytes or segment.schema != schema or segment.is_deleted
 
     def _end_segment(self) -> Exception | None:
         try:
@@ -169,7 +197,7 @@ class LogWriter:
     def _abandon(self) -> None:
         if self._segment is not None:
             self._segment.abandon()
-        self._segment = None
+        self._segment, self._is_dirty = None, False
 
 
 def check_result(result: pa.Table) -> None:

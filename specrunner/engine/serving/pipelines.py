@@ -1,22 +1,23 @@
 """Pipelines and their versions. Deploying them is `deployments`' business.
 
-A definition is as the platform API writes it: `{"id": name, "steps": [{"ModelInference": {"models":
-[{"name", "version", "sha"}]}}]}`. Every create of the API records a version; an equal definition is no change.
+A definition is as the platform API writes it, `{"id": name, "steps": [...]}`; `steps` reads it. Every create of
+the API records a version; an equal definition is no change.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from specrunner.core.errors import NotFound
-from specrunner.core.values import JsonObject, digest, parse_iso
+from specrunner.core.values import Json, JsonObject, canonical, digest, parse_iso
 from specrunner.engine.context import Context, new_id
-from specrunner.engine.definitions import model_names, step_models
 from specrunner.engine.records import Pipeline, PipelineVersion
+from specrunner.engine.serving.steps import ModelRef, NewestModel, models_of, read_steps, spec_step, write_step
 from specrunner.engine.store import tables
 from specrunner.engine.store.columns import decoded, text_of
 
@@ -25,7 +26,8 @@ _V = tables.pipeline_versions
 
 
 _PIPELINES: sa.Select[Any] = sa.select(*(text_of(c) if c is _P.c.settings else c for c in _P.c))
-_VERSIONS: sa.Select[Any] = sa.select(*(text_of(c) if c is _V.c.definition else c for c in _V.c))
+_JSON = (_V.c.definition, _V.c.config)
+_VERSIONS: sa.Select[Any] = sa.select(*(text_of(c) if any(c is one for one in _JSON) else c for c in _V.c))
 _Queries = tuple[sa.Select[Any], sa.Select[Any]]
 
 
@@ -71,19 +73,24 @@ class Pipelines:
         return self._version(_V.c.version == version, version)
 
     def add_version(self, workspace_id: int, name: str, definition: JsonObject) -> PipelineVersion:
-        """Record a version, making the pipeline if it isn't there. Raises BadInput for a malformed definition."""
-        model_names(definition)
+        """Record a version, making the pipeline if it isn't there. Raises BadInput for a malformed definition.
+
+        It is served as the pipeline's spec says now, whoever makes it.
+        """
+        read_steps(definition)
         with self._context.database.write() as connection:
             pipeline_id = self._ensure(connection, workspace_id, name)
+            settings = connection.execute(sa.select(_P.c.settings).where(_P.c.id == pipeline_id)).scalar_one()
             row = {
                 "pipeline_id": pipeline_id,
                 "version": new_id(),
                 "definition": dict(definition),
                 "definition_hash": digest(definition),
                 "created_at": self._context.now(),
+                "config": served_config(settings),
             }
             added = connection.execute(_ADD, row).one()
-        return _version_record(added, added.definition)
+        return _version_record(added, added.definition, added.config)
 
     def configure(self, workspace_id: int, name: str, settings: JsonObject) -> Pipeline:
         """Make the pipeline if it isn't there, and remember what its spec says beside the steps."""
@@ -97,9 +104,25 @@ class Pipelines:
         with self._context.database.write() as connection:
             connection.execute(sa.delete(_P).where(_P.c.workspace_id == workspace_id, _P.c.name == name))
 
-    def models_of(self, version: PipelineVersion) -> list[dict[str, Any]]:
-        """The model of each step of a version: `name`, `version`, `sha`."""
-        return step_models(version.definition)
+    def models_of(self, version: PipelineVersion) -> list[ModelRef]:
+        """Every model of a version, in order of steps, each once."""
+        return models_of(version.definition)
+
+    def spec_steps(self, version: PipelineVersion) -> list[dict[str, Json]]:
+        """The steps of a version as a spec says them."""
+        return [spec_step(step) for step in read_steps(version.definition)]
+
+    def put_steps(self, workspace_id: int, name: str, steps: Sequence[JsonObject], model: NewestModel) -> None:
+        """Make a version of the steps of a spec, unless the one in force is that already.
+
+        `model` tells the version in force of a model. Raises what it raises.
+        """
+        written = [part for step in steps for part in write_step(step, model)]
+        definition, pipeline = {"id": name, "steps": written}, self.named(workspace_id, name)
+        wanted = canonical([definition, served_config(pipeline.settings)])
+        current = pipeline.current
+        if current is None or canonical([current.definition, current.config]) != wanted:
+            self.add_version(workspace_id, name, definition)
 
     def using(self, workspace_id: int, model: str) -> list[str]:
         """The pipelines of a workspace whose current version has this model as a step."""
@@ -107,7 +130,7 @@ class Pipelines:
         mention = sa.func.instr(sa.type_coerce(_V.c.definition, sa.String), json.dumps(model)) > 0
         mentioning = sa.select(_V.c.pipeline_id).join(_P).where(_P.c.workspace_id == workspace_id, mention)
         found = self._select(*_those(_P.c.id.in_(mentioning)))
-        return [p.name for p in found if p.current and model in model_names(p.current.definition)]
+        return [p.name for p in found if p.current and model in {used.name for used in self.models_of(p.current)}]
 
     def _ensure(self, connection: Connection, workspace_id: int, name: str) -> int:
         found = connection.execute(_ID, {"in_workspace": workspace_id, "this": name}).scalar()
@@ -130,7 +153,7 @@ class Pipelines:
             row = connection.execute(query).first()
         if row is None:
             raise NotFound(f"There is no pipeline version {asked!r}.")
-        return _version_record(row, row.definition)
+        return _version_record(row, row.definition, row.config)
 
     def _select(
         self, pipelines: sa.Select[Any], theirs: sa.Select[Any], values: dict[str, Any] | None = None
@@ -139,10 +162,17 @@ class Pipelines:
             rows = connection.execute(pipelines, values).all()
             found = connection.execute(theirs, values).all() if rows else []
         versions: dict[int, list[PipelineVersion]] = {}
-        for row, definition in zip(found, decoded([row.definition for row in found]), strict=True):
-            versions.setdefault(row.pipeline_id, []).append(_version_record(row, definition))
+        definitions = decoded([row.definition for row in found])
+        configs = decoded([row.config for row in found])
+        for row, definition, config in zip(found, definitions, configs, strict=True):
+            versions.setdefault(row.pipeline_id, []).append(_version_record(row, definition, config))
         settings = decoded([row.settings for row in rows])
         return [_record(*parts, tuple(versions.get(parts[0].id, ()))) for parts in zip(rows, settings, strict=True)]
+
+
+def served_config(settings: JsonObject) -> dict[str, Json]:
+    """The part of a spec that a version is served with: what changes it is a new version."""
+    return {name: settings[name] for name in ("resources", "validations") if settings.get(name)}
 
 
 def _record(row: Any, settings: JsonObject, versions: tuple[PipelineVersion, ...]) -> Pipeline:
@@ -150,5 +180,5 @@ def _record(row: Any, settings: JsonObject, versions: tuple[PipelineVersion, ...
     return Pipeline(row.id, row.workspace_id, row.name, settings, created, updated, versions)
 
 
-def _version_record(row: Any, definition: JsonObject) -> PipelineVersion:
-    return PipelineVersion(row.id, row.pipeline_id, row.version, definition, parse_iso(row.created_at))
+def _version_record(row: Any, definition: JsonObject, config: JsonObject) -> PipelineVersion:
+    return PipelineVersion(row.id, row.pipeline_id, row.version, definition, parse_iso(row.created_at), config)

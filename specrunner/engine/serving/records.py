@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -18,13 +19,25 @@ from specrunner.core.values import Json
 from specrunner.engine.serving.tensors import is_list
 
 
+def parse_json(body: bytes | bytearray | memoryview) -> Json:
+    """A JSON value; NaN and infinities count as numbers. Raises ValueError where it is none, or nested too deeply."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        # Python's own reader takes what Python's own writer makes of a float that is no number.
+        try:
+            return json.loads(bytes(body))
+        except RecursionError:
+            raise ValueError("It is nested too deeply") from None
+
+
 def parse_records(body: bytes | bytearray | memoryview) -> pa.Table:
     """The table of a JSON list of records; a key that a record lacks is null there.
 
     Raises BadInput where the JSON is something else (an object is "custom JSON"), or where a column mixes types,
     and ValueError where it is no JSON.
     """
-    records = json.loads(bytes(body))
+    records = parse_json(body)
     if isinstance(records, dict):
         raise BadInput(
             "The body is a JSON object, which is custom JSON",

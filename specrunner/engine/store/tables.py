@@ -104,6 +104,8 @@ pipeline_versions = Table(
     Column("definition", sa.JSON, nullable=False),  # as the platform API writes it; {} for an empty one
     Column("definition_hash", String, nullable=False),
     Column("created_at", String, nullable=False),
+    # What is served beside the steps: resources and validations, of the spec at the time.
+    Column("config", sa.JSON, nullable=False, server_default="{}"),
     Index("ix_pipeline_versions_pipeline", "pipeline_id"),
     sqlite_autoincrement=True,
 )
@@ -218,6 +220,54 @@ leases = Table(
     Column("expires", String, nullable=False),
 )
 
+# People who may call the platform API; without any, this machine's user is the only one.
+users = Table(
+    "users",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("email", String, nullable=False, unique=True),
+    Column("password", String, nullable=False),  # salted and hashed, see `engine.users`
+    Column("admin", sa.Boolean, nullable=False),
+    Column("enabled", sa.Boolean, nullable=False),
+    Column("created_at", String, nullable=False),
+)
+
+# Which workspaces a person may use; `user_id` may be of a client that needed no log-in.
+memberships = Table(
+    "memberships",
+    metadata,
+    Column("workspace_id", ForeignKey("workspaces.id", ondelete="CASCADE"), primary_key=True),
+    Column("user_id", String, primary_key=True),
+    Column("role", String, nullable=False),
+    Index("ix_memberships_user", "user_id"),
+)
+
+tags = Table(
+    "tags",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("tag", String, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+tagged = Table(
+    "tagged",
+    metadata,
+    Column("tag_id", ForeignKey("tags.id", ondelete="CASCADE"), primary_key=True),
+    Column("kind", String, primary_key=True),  # `model` (a version's id) or `pipeline`
+    Column("object_id", Integer, primary_key=True),
+    Index("ix_tagged_object", "kind", "object_id"),
+)
+
+# What callers of the platform API said of an object and the engine has no use for: it is told again as it was said.
+remarks = Table(
+    "remarks",
+    metadata,
+    Column("subject", String, primary_key=True),  # `task:<id>`, `model:<id>`, `pipeline:<id>`, `user:<id>`, ...
+    Column("name", String, primary_key=True),
+    Column("value", sa.JSON, nullable=False),
+)
+
 # Append-only history, written in the transaction that changes the row.
 events = Table(
     "events",
@@ -227,4 +277,42 @@ events = Table(
     Column("subject", String, nullable=False),  # `run:<id>`, `task:<id>`, `orchestration:<id>`, `deployment:<id>`
     Column("event", String, nullable=False),
     Column("data", sa.JSON, nullable=False),
+)
+
+# Who may call the API; the secret of a token is known to its owner alone.
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("digest", String, nullable=False),  # sha256 of the secret
+    Column("scopes", sa.JSON, nullable=False),
+    Column("workspaces", sa.JSON(none_as_null=True)),  # names; null: all
+    Column("created_at", String, nullable=False),
+    Column("expires_at", String),  # null: never
+    Column("revoked_at", String),
+)
+
+# Who did what through the API: append-only.
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("at", String, nullable=False),
+    Column("who", String, nullable=False),
+    Column("action", String, nullable=False),
+    Column("subject", String, nullable=False),
+    Column("address", String, nullable=False),
+    Column("outcome", String, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# What requests with an idempotency key came to; kept for a day.
+answers = Table(
+    "answers",
+    metadata,
+    Column("key", String, primary_key=True),  # sha256 of caller and key
+    Column("at", String, nullable=False),
+    Column("answer", sa.JSON, nullable=False),
+    Index("ix_answers_at", "at"),
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -16,8 +16,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from specrunner.core.due import Due, Passed, Timing, effective_since, superseded
+from specrunner.core.due import Due, Passed, Timing, effective_since, superseded, unrecorded
 from specrunner.core.lifecycle import RunState
+from specrunner.core.values import parse_iso
 from specrunner.engine.context import Context, stored_instant
 from specrunner.engine.records import Origin, Task
 from specrunner.engine.store import tables
@@ -37,11 +38,26 @@ class Entry:
     task: Task
     what: Due | Passed
     origin: Origin = Origin.SCHEDULE
+    instant: str = field(init=False, compare=False)  # what the record is known by
+
+    def __post_init__(self) -> None:
+        known_by = self.what.instant if isinstance(self.what, Due) else self.what.last
+        object.__setattr__(self, "instant", stored_instant(known_by))
 
     @property
-    def instant(self) -> str:
-        """What the record is known by."""
-        return stored_instant(self.what.instant if isinstance(self.what, Due) else self.what.last)
+    def earliest(self) -> str:
+        """The first instant that it says something of."""
+        return self.instant if isinstance(self.what, Due) else stored_instant(self.what.first)
+
+
+def _shortened(entry: Entry, known: Collection[tuple[str, str]]) -> Entry | None:
+    """Without the last instants of a skip that have a record already: they would leave the others without one."""
+    if isinstance(entry.what, Due) or (entry.task.id, entry.instant) not in known:
+        return entry
+    timing = timing_of(entry.task)
+    recorded = {parse_iso(instant) for task_id, instant in known if task_id == entry.task.id}
+    found = unrecorded(timing, entry.what, recorded) if timing else None
+    return None if found is None else replace(entry, what=found)
 
 
 def timing_of(task: Task) -> Timing | None:
@@ -64,6 +80,7 @@ def write_entries(context: Context, connection: Connection, entries: Sequence[En
     if not entries:
         return []
     known = _known(connection, entries)
+    entries = [found for entry in entries if (found := _shortened(entry, known))]
     versions = _versions(connection, {entry.task.orchestration_id for entry in entries})
     now, rows = context.now(), []
     for entry in entries:
@@ -103,7 +120,7 @@ def _said(entry: Entry, now: str) -> dict[str, Any]:
     """The columns in which runs and skips differ; every row names all of them, as one statement inserts both."""
     what, ended = entry.what, {"ended_at": None, "created_at": now, "scheduled_at": entry.instant}
     if isinstance(what, Due):
-        return ended | {"due_at": stored_instant(what.at)}
+        return ended | {"due_at": entry.instant if what.at == what.instant else stored_instant(what.at)}
     several = {"first_at": stored_instant(what.first)} if what.first != what.last else {}
     skipped = {"status": RunState.SKIPPED, "reason": what.reason, "detail": what.detail, "ended_at": now}
     return ended | skipped | several
@@ -111,7 +128,7 @@ def _said(entry: Entry, now: str) -> dict[str, Any]:
 
 def _known(connection: Connection, entries: Sequence[Entry]) -> set[tuple[str, str]]:
     """Task and instant of the records that are there already, from the earliest of the entries on."""
-    earliest, found = min(entry.instant for entry in entries), set()
+    earliest, found = min(entry.earliest for entry in entries), set()
     for part in chunks({entry.task.id for entry in entries}):
         query = sa.select(_R.c.task_id, _R.c.scheduled_at).where(_R.c.task_id.in_(part), _R.c.scheduled_at >= earliest)
         found |= {(row.task_id, row.scheduled_at) for row in connection.execute(query)}

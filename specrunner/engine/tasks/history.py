@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ from specrunner.engine.records import Orchestration, Origin, Run, Task
 from specrunner.engine.store import tables
 
 _T = tables.runs
+_E = tables.events
 _ELSEWHERE = "restored from its record; it ran on another machine, or before this state folder"
 _ENDED = [str(state) for state in RunState if state.ended]
 
@@ -23,6 +25,7 @@ _ENDED = [str(state) for state in RunState if state.ended]
 _SELECT = sa.select(_T).order_by(_T.c.created_at.desc(), _T.c.scheduled_at.desc(), _T.c.id)
 _OF_INTENTS = _SELECT.where(_T.c.intent.is_not(None))
 _OF_INTENTS_OF = _OF_INTENTS.where(_T.c.task_id == sa.bindparam("this"))
+_GONE = _T.c.task_id.not_in(sa.select(tables.tasks.c.id))
 
 
 class History:
@@ -49,9 +52,33 @@ class History:
         """Every run, newest first."""
         return self._select(sa.true())
 
+    def counts(self) -> dict[RunState, int]:
+        """How many runs are on record in each state; none of a state that no run is in."""
+        query = sa.select(_T.c.status, sa.func.count()).group_by(_T.c.status)
+        with self._context.database.read() as connection:
+            return {RunState(state): count for state, count in connection.execute(query)}
+
     def active(self) -> list[Run]:
         """The runs that have not ended."""
         return self._select(_T.c.status.notin_(_ENDED))
+
+    def last_event(self) -> int:
+        """The number of the newest event, from which on `ended_after` tells; 0 where there is none."""
+        with self._context.database.read() as connection:
+            return int(connection.execute(sa.select(sa.func.max(_E.c.seq))).scalar() or 0)
+
+    def ended_after(self, event: int, most: int = 200) -> tuple[int, list[Run]]:
+        """The runs whose end is an event after that one, oldest first, and the number of the last event looked at.
+
+        What was only restored from records did not end now.
+        """
+        query = sa.select(_E.c.seq, _E.c.subject, _E.c.event, _E.c.data).where(_E.c.seq > event)
+        with self._context.database.read() as connection:
+            rows = connection.execute(query.order_by(_E.c.seq).limit(most)).all()
+            ended = [row for row in rows if row.event in _ENDED and (row.data or {}).get("reason") != "recorded"]
+            ids = [row.subject.removeprefix("run:") for row in ended if row.subject.startswith("run:")]
+            found = {run.id: run for run in map(_record, connection.execute(_SELECT.where(_T.c.id.in_(ids))))}
+        return (rows[-1].seq if rows else event), [found[one] for one in ids if one in found]
 
     def last_per_intent(self, task_id: str | None = None) -> dict[str, dict[str, Run]]:
         """By task id and intent, the newest run of that intent whose code may have begun, or has yet to.
@@ -61,11 +88,22 @@ class History:
         query = _OF_INTENTS if task_id is None else _OF_INTENTS_OF
         with self._context.database.read() as connection:
             runs = [_record(row) for row in connection.execute(query, {"this": task_id})]
-        found: dict[str, dict[str, Run]] = {}
-        for run in reversed(runs):
-            if run.intent and (run.status is not RunState.LOST or run.code_started):
-                found.setdefault(run.task_id, {})[run.intent] = run
-        return found
+        found: dict[str, list[Run]] = {}
+        for run in runs:
+            found.setdefault(run.task_id, []).append(run)
+        return {task: _newest_per_intent(of_task) for task, of_task in found.items()}
+
+    def intents_left(self, task_key: str) -> dict[str, Run]:
+        """By intent, the newest run of the tasks of this key that are gone, as `last_per_intent` has it."""
+        with self._context.database.read() as connection:
+            rows = connection.execute(_OF_INTENTS.where(_T.c.task_key == task_key, _GONE))
+            return _newest_per_intent([_record(row) for row in rows])
+
+    def hand_over(self, task: Task) -> None:
+        """What the tasks of this key that are gone have carried out counts as carried out by this one."""
+        left = sa.update(_T).where(_T.c.task_key == str(task.key), _T.c.intent.is_not(None), _GONE)
+        with self._context.database.write() as connection:
+            connection.execute(left.values(task_id=task.id))
 
     def get(self, run_id: str) -> Run:
         """The run of that id. Raises NotFound."""
@@ -163,6 +201,11 @@ class History:
             return [_record(row) for row in connection.execute(_SELECT.where(condition))]
 
 
+def _newest_per_intent(newest_first: Sequence[Run]) -> dict[str, Run]:
+    begun = (run for run in reversed(newest_first) if run.status is not RunState.LOST or run.code_started)
+    return {run.intent: run for run in begun if run.intent}
+
+
 def fresh(task: Task, sha: str, environment: str, origin: Origin) -> dict[str, Any]:
     """The row of a new run with the task's own arguments, pending; `created_at` is still to be said."""
     return {
@@ -195,6 +238,7 @@ def _carrying_out(task_id: str, intent: str) -> sa.Select[Any]:
 
 
 def _record(row: Any) -> Run:
+    is_beside = row.origin == Origin.BACKFILL and row.scheduled_at is None
     return Run(
         id=row.id,
         task_id=row.task_id,
@@ -204,7 +248,7 @@ def _record(row: Any) -> Run:
         sha=row.sha,
         environment=row.environment,
         intent=row.intent,
-        scheduled_at=_instant(row.scheduled_at or (row.due_at if row.origin == Origin.BACKFILL else None)),
+        scheduled_at=_instant(row.due_at if is_beside else row.scheduled_at),
         attempt=row.attempt,
         args=row.args,
         status=RunState(row.status),
@@ -218,6 +262,7 @@ def _record(row: Any) -> Run:
         ended_at=_instant(row.ended_at),
         origin=Origin(row.origin),
         first_at=_instant(row.first_at),
+        beside=is_beside,
     )
 
 

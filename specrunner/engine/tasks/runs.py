@@ -59,7 +59,7 @@ class Runs:
     executor: Executor
     api: Callable[[], RunApi]
     host_environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
-    ended: Callable[[str], None] = lambda _run_id: None
+    ended: Callable[[Run], None] = lambda _run: None
     hosted_elsewhere: Callable[[], bool] = lambda: False
     ring: Callable[[], None] = lambda: None  # wakes the host
     _stopping: threading.Event = field(default_factory=threading.Event)
@@ -312,7 +312,7 @@ class Runs:
                 return ended
             self.with_.deployments.forget(run_holder(run.id))
             self._complete(run.task_id)
-        self.ended(run.id)
+        self.ended(ended)
         return ended
 
     def _complete(self, task_id: str) -> None:

@@ -48,6 +48,11 @@ class Scheduler:
     _ready: list[tuple[datetime, str, str]] = field(default_factory=list)
     _startable: dict[str, set[str]] = field(default_factory=dict)
 
+    @property
+    def schedules(self) -> int:
+        """How many schedules it keeps."""
+        return sum(task.timing is not None for task in self._tasks.values())
+
     def heard(self, task_id: str) -> None:
         """Something happened to a run of that task: the next step looks at it."""
         self._heard.append(task_id)
@@ -130,7 +135,7 @@ class Scheduler:
             return
         runs = self.book.open_runs(self._noted)
         skips: list[tuple[str, Reason]] = []
-        for task_id in self._noted:
+        for task_id in self._noted & (runs.keys() | self._startable.keys()):
             skips += self._verdict(task_id, runs.get(task_id, OpenRuns()), now)
         if skips:
             self.book.skip(skips)

@@ -62,6 +62,11 @@ class Keeper:
     def __post_init__(self) -> None:
         self._doorman = Doorman(self._woken)
 
+    @property
+    def services(self) -> int:
+        """How many services it keeps."""
+        return len(self._services)
+
     def told(self, tasks: Sequence[Task], gone: Collection[str]) -> None:
         """These tasks were made or changed, those are gone."""
         services = {task.id: task for task in tasks if task.spec.get("service") is not None}

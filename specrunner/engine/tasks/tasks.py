@@ -57,6 +57,10 @@ class Tasks:
         condition = sa.true() if workspace_id is None else _T.c.workspace_id == workspace_id
         return self._select(condition)
 
+    def being_killed(self) -> list[Task]:
+        """Those of which somebody has begun to end what runs."""
+        return self._select(_T.c.status == str(TaskState.PENDING_KILL))
+
     def get(self, task_id: str) -> Task:
         """The task of that id. Raises NotFound."""
         return self._one(_T.c.id == task_id, task_id)

@@ -1,16 +1,37 @@
-"""`/v1/api/connections/...`: a run reads the connections attached to its workspaces."""
+"""`/v1/api/connections/...`: a run reads the connections attached to its workspaces, a person makes them.
+
+A person sees the connections of their workspaces, those that they made, and those attached nowhere.
+"""
 
 from __future__ import annotations
 
 from specrunner.core.errors import NotFound
 from specrunner.core.values import Json, iso
 from specrunner.engine.records import Connection
-from specrunner.server.calls import Call, post
+from specrunner.server.calls import Call, name_of, post
 
 
 def _visible(call: Call) -> list[Connection]:
     names = {found.name for found in call.caller.workspaces}
-    return [found for found in call.engine.connections.all() if names & set(found.workspaces)]
+    everyone = call.engine.connections.all()
+    if call.caller.user is None:
+        return [found for found in everyone if names & set(found.workspaces)]
+    admin = call.caller.user.admin
+    return [found for found in everyone if admin or not found.workspaces or names & set(found.workspaces)]
+
+
+def _one(call: Call, name: str) -> Connection:
+    for found in _visible(call):
+        if found.name == name:
+            return found
+    raise _missing(call, repr(name))
+
+
+def _with_id(call: Call, identity: str) -> Connection:
+    for found in _visible(call):
+        if found.id == identity:
+            return found
+    raise _missing(call, identity)
 
 
 def _json(found: Connection, visible_in: set[str]) -> dict[str, Json]:
@@ -29,30 +50,54 @@ def _with_details(call: Call, found: Connection) -> Json:
 
 
 def _get(call: Call) -> Json:
-    name = call.need("name", str)
-    for found in _visible(call):
-        if found.name == name:
-            return _with_details(call, found)
-    raise _missing(call, repr(name))
+    return _with_details(call, _one(call, call.need("name", str)))
 
 
 def _get_by_id(call: Call) -> Json:
-    identity = call.need("id", str)
-    for found in _visible(call):
-        if found.id == identity:
-            return _with_details(call, found)
-    raise _missing(call, identity)
+    return _with_details(call, _with_id(call, call.need("id", str)))
+
+
+def _create(call: Call) -> Json:
+    call.caller.person("make connections")
+    details = call.maybe("details", dict) or {}
+    name, kind = name_of(call.body, "name"), name_of(call.body, "type")
+    # Nobody says which of them are secrets, so all are: the logs of runs show none.
+    return {"id": call.engine.connections.create(name, kind, {}, details).id}
+
+
+def _delete(call: Call) -> Json:
+    call.caller.person("remove connections")
+    call.engine.connections.delete(_one(call, call.need("name", str)).name)
+    return None
+
+
+def _add_to_workspace(call: Call) -> Json:
+    call.caller.person("attach connections")
+    workspace = call.caller.workspace(call.need("workspace_id", int))
+    found = _with_id(call, call.need("connection_id", str))
+    call.engine.connections.attach(found.name, workspace.id)
+    return {"id": found.id}
+
+
+def _remove_from_workspace(call: Call) -> Json:
+    call.caller.person("detach connections")
+    workspace = call.caller.workspace(call.need("workspace_id", int))
+    call.engine.connections.detach(_with_id(call, call.need("connection_id", str)).name, workspace.id)
+    return None
 
 
 def _list(call: Call) -> Json:
     workspace_id = call.maybe("workspace_id", int)
-    names = {found.name for found in call.caller.workspaces}
+    names, found = {one.name for one in call.caller.workspaces}, _visible(call)
     if workspace_id is not None:
-        names = {call.caller.workspace(workspace_id).name}
-    return {"connections": [_json(found, names) for found in _visible(call) if names & set(found.workspaces)]}
+        here = call.caller.workspace(workspace_id).name
+        found = [one for one in found if here in one.workspaces]
+    return {"connections": [_json(one, names) for one in found]}
 
 
 def _missing(call: Call, asked: str) -> NotFound:
+    if call.caller.user is not None:
+        return NotFound(f"There is no connection {asked}.")
     workspaces = ", ".join(found.name for found in call.caller.workspaces)
     return NotFound(
         f"There is no connection {asked} here.",
@@ -65,4 +110,8 @@ ROUTES = [
     post("/v1/api/connections/get", _get),
     post("/v1/api/connections/get_by_id", _get_by_id),
     post("/v1/api/connections/list", _list),
+    post("/v1/api/connections/create", _create),
+    post("/v1/api/connections/delete", _delete, 204),
+    post("/v1/api/connections/add_to_workspace", _add_to_workspace),
+    post("/v1/api/connections/remove_from_workspace", _remove_from_workspace, 204),
 ]

@@ -17,6 +17,7 @@ from specrunner.engine.records import Pipeline
 from specrunner.server.auth import Caller
 from specrunner.server.calls import MAX_JSON_BYTES, authenticated, guarded, parse_object, read_body
 from specrunner.server.mlops.pipelines import topic_of
+from specrunner.server.mlops.wire import as_clients_count
 
 _MAX_DIGITS = 15  # of a number of rows
 
@@ -39,7 +40,7 @@ def _page(engine: Engine, caller: Caller, request: Request, after: dict[str, Jso
         newest_first=True if query.get("order") == "desc" else None,
         after=after or None,
     )
-    table = page.table
+    table = as_clients_count(page.table)
     if table.num_rows:
         table = tables.select_columns(
             table,

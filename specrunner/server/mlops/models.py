@@ -1,4 +1,4 @@
-"""`/v1/api/models/...`: upload a version, read it, configure it."""
+"""`/v1/api/models/upload...`: a file becomes a version. What there is: `catalogue`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from specrunner.core.errors import BadInput, NotFound
+from specrunner.core.errors import BadInput
 from specrunner.core.values import Json, iso
 from specrunner.engine.records import ModelVersion
-from specrunner.server.calls import Call, authenticated, field_of, guarded, limited, name_of, parse_object, post
+from specrunner.server.calls import authenticated, field_of, guarded, limited, name_of, parse_object
 
 MAX_MODEL_BYTES = 4 * 2**30
 
@@ -21,7 +21,7 @@ async def _upload(request: Request) -> Response:
     # Two files: some clients send the metadata as one.
     async with limited(request, MAX_MODEL_BYTES).form(max_files=2, max_part_size=2**20) as form:
         file = form.get("file")
-        metadata = await _metadata(form.get("metadata"))
+        metadata = await read_metadata(form.get("metadata"))
         if not isinstance(file, UploadFile):
             raise BadInput("The upload has no part `file`.")
         workspace = caller.workspace(field_of(metadata, "workspace_id", int))
@@ -33,8 +33,8 @@ async def _upload(request: Request) -> Response:
     return JSONResponse({"insert_models": {"returning": [{"models": [{"id": version.id}]}]}})
 
 
-async def _metadata(part: UploadFile | str | None) -> dict[str, Json]:
-    """The part `metadata`, with or without a file name."""
+async def read_metadata(part: UploadFile | str | None) -> dict[str, Json]:
+    """The part `metadata` of an upload, with or without a file name. Raises BadInput."""
     if part is None:
         raise BadInput("The upload has no part `metadata`.")
     return parse_object(part.encode() if isinstance(part, str) else await part.read())
@@ -47,14 +47,13 @@ def _framework(metadata: dict[str, Json]) -> str:
     return field_of({"framework": "onnx", **field_of(metadata, "conversion", dict)}, "framework", str)
 
 
-def _version(call: Call, field: str) -> ModelVersion:
-    found = call.engine.models.version(call.need(field, int))
-    if not call.caller.may_use(found.workspace_id):
-        raise NotFound(f"There is no model {found.id}.")
-    return found
+def framework_of_file(file_name: str) -> str:
+    """The framework that a file's name tells, where the client does not."""
+    return "python" if file_name.endswith((".py", ".pkl", ".zip")) else "onnx"
 
 
-def _version_json(found: ModelVersion) -> dict[str, Json]:
+def version_json(found: ModelVersion) -> dict[str, Json]:
+    """A version as the clients parse it, in both of their spellings."""
     return {
         "id": found.id,
         "models_pk_id": found.model_id,
@@ -71,33 +70,15 @@ def _version_json(found: ModelVersion) -> dict[str, Json]:
         },
         "workspace_id": found.workspace_id,
         "visibility": "private",
+        "conversion": {"framework": str(found.config.get("framework", "onnx")), "arch": "x86", "accel": "none"},
+        "error_summary": None,
         "status": "ready",
         "created_at": iso(found.created_at),
         "updated_at": iso(found.created_at),
     }
 
 
-def _config_json(found: ModelVersion) -> dict[str, Json]:
-    return {
-        "id": found.id,
-        "model_version_id": found.id,
-        "runtime": "onnx",
-        "tensor_fields": None,
-        "filter_threshold": None,
-    }
-
-
-def _get_version_by_id(call: Call) -> Json:
-    found = _version(call, "model_version_id")
-    return {"model_version": {"model_version": _version_json(found), "config": _config_json(found)}}
-
-
-def _insert_model_config(call: Call) -> Json:
-    return {"model_config": _config_json(_version(call, "model_version_id"))}
-
-
 ROUTES = [
     Route("/v1/api/models/upload", guarded(_upload), methods=["POST"]),
-    post("/v1/api/models/get_version_by_id", _get_version_by_id),
-    post("/v1/api/models/insert_model_config", _insert_model_config),
+    Route("/v1/api/models/upload_and_convert", guarded(_upload), methods=["POST"]),
 ]

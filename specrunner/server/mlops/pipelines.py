@@ -7,10 +7,11 @@ from specrunner.core.values import Json, iso
 from specrunner.engine.engine import Engine
 from specrunner.engine.records import Deployment, Pipeline, PipelineVersion
 from specrunner.server.auth import Caller
-from specrunner.server.calls import Call, name_of, post
+from specrunner.server.calls import Call, name_of, post, words_of
 from specrunner.server.mlops.workspaces import short_workspace_json
 
 _MAX_DIGITS = 18  # of an id; what is longer is none
+_PATIENCE = 3.0  # seconds that a client waits for what it deploys to be loaded
 
 
 def topic_of(pipeline: Pipeline) -> str:
@@ -91,9 +92,12 @@ def _deploy(call: Call) -> Json:
             remedy="Give it one: `pipeline.add_model_step(model)` in code, or `steps:` in its spec.",
         )
     for model in call.engine.pipelines.models_of(version):
-        if not call.caller.may_use(call.engine.models.by_uuid(model["version"]).workspace_id):
-            raise NotFound(f"There is no model {model['version']!r}.")
-    return {"id": call.engine.planes.deploy(pipeline.id, version.id, call.caller.holder).id}
+        if not call.caller.may_use(call.engine.models.by_uuid(model.version).workspace_id):
+            raise NotFound(f"There is no model {model.version!r}.")
+    # The older clients give up waiting for an answer after 5 s; all ask for the status from then on.
+    deployed = call.engine.planes.deploy(pipeline.id, version.id, call.caller.holder, patience=_PATIENCE)
+    call.engine.remarks.put(f"deployment:{deployed.id}", engine_config=call.maybe("engine_config", dict) or {})
+    return {"id": deployed.id}
 
 
 def _undeploy(call: Call) -> Json:
@@ -120,17 +124,19 @@ def _status(call: Call) -> Json:
     if not deployment.running_for(call.caller.holder):
         raise Unavailable(f"The pipeline {deployment.pipeline!r} is not deployed.")
     version = call.engine.pipelines.version(deployment.version_id)
-    pipeline_status = {"id": deployment.pipeline, "status": "Running", "version": version.version}
+    state, problem = call.engine.planes.state(deployment)
+    details = [words_of(problem)] if problem else []
+    pipeline_status = {"id": deployment.pipeline, "status": state, "version": version.version}
     engine_status: dict[str, Json] = {
         "ip": "127.0.0.1",
         "name": deployment.name,
-        "status": "Running",
-        "reason": None,
-        "details": [],
+        "status": state,
+        "reason": problem.summary if problem else None,
+        "details": details,
         "pipeline_statuses": {"pipelines": [pipeline_status]},
         "model_statuses": {"models": []},
     }
-    return {"status": "Running", "details": [], "engines": [engine_status], "engine_lbs": [], "sidekicks": []}
+    return {"status": state, "details": details, "engines": [engine_status], "engine_lbs": [], "sidekicks": []}
 
 
 def _topic(call: Call) -> Json:

@@ -27,21 +27,6 @@ def _unsupported(resource: Resource) -> Iterator[Diagnostic]:
             "Convert the model to ONNX and declare `framework: onnx`.",
             resource.place,
         )
-    if resource.key.kind is Kind.PIPELINE:
-        if any(set(step) != {"model"} for step in spec["steps"]):
-            yield Diagnostic(
-                f"{resource.key}: split and shadow steps can't be served by this target",
-                "Each step is the inference of one model, and the steps run in order.",
-                "Write the steps as `steps: [{model: name}]`.",
-                resource.place,
-            )
-        if spec.get("validations"):
-            yield Diagnostic(
-                f"{resource.key}: validations can't be checked by this target",
-                "They would be accepted and never counted.",
-                "Leave `validations` out.",
-                resource.place,
-            )
 
 
 def unfit(engine: Engine, resources: Iterable[Resource]) -> list[Diagnostic]:

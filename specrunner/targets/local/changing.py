@@ -105,6 +105,8 @@ class Change:
         if self._replaces and _is_there(live):
             writing.delete(self.engine, key)
         writing.put(self.engine, self.order)
+        if live is not None and live.presence is Presence.MISSING:
+            writing.succeed(self.engine, key)
         unfinished = writing.is_unfinished(self.engine, self.order.resource)
         if not unfinished:
             self._remember(self.record)

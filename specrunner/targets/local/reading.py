@@ -23,6 +23,7 @@ from specrunner.targets.local.shapes import HasArtifact, Shape
 if TYPE_CHECKING:
     from specrunner.engine.engine import Engine
     from specrunner.engine.looking import Look
+    from specrunner.engine.records import Run
 
 
 def read(engine: Engine) -> dict[Key, LiveObject]:
@@ -42,7 +43,7 @@ def shown(held: Holdings, has_artifact: HasArtifact) -> dict[Key, LiveObject]:
     """What a state folder holds as live objects, and those that are missing, by key."""
     owners = held.owners
     found = {key: _object(key, shape, owners.get(key)) for key, shape in _shapes(held, has_artifact)}
-    missing = {key: _missing(key, record) for key, record in owners.items() if key not in found}
+    missing = {key: _missing(key, record, held.left.get(key, {})) for key, record in owners.items() if key not in found}
     return found | missing
 
 
@@ -53,9 +54,12 @@ def read_one(engine: Engine, key: Key) -> LiveObject | None:
         shape = None
         with suppress(NotFound):
             shape = _ONE[key.kind](engine, key, record)
-    if shape is not None:
-        return _object(key, shape, record)
-    return None if record is None else _missing(key, record)
+        if shape is not None:
+            return _object(key, shape, record)
+        if record is None:
+            return None
+        left = engine.history.intents_left(str(key)) if key.kind is Kind.TASK else {}
+        return _missing(key, record, _observed(engine, left))
 
 
 def stored(engine: Engine, key: Key) -> Stored | None:
@@ -97,7 +101,8 @@ def _object(key: Key, shape: Shape, record: Ownership | None) -> LiveObject:
     )
 
 
-def _missing(key: Key, record: Ownership) -> LiveObject:
+def _missing(key: Key, record: Ownership, left: Mapping[str, str]) -> LiveObject:
+    """What somebody else has removed; of a task it is still known what it has carried out."""
     return LiveObject(
         key=key,
         spec={},
@@ -109,6 +114,7 @@ def _missing(key: Key, record: Ownership) -> LiveObject:
         labels=record.labels,
         description=record.description,
         secrets=record.secrets,
+        intents=left,
         presence=Presence.MISSING,
     )
 
@@ -145,6 +151,10 @@ def _orchestrations_and_tasks(held: Holdings, has_artifact: HasArtifact) -> Iter
         yield Key(Kind.TASK, task.workspace, task.name), shape
 
 
+def _observed(engine: Engine, runs: Mapping[str, Run]) -> dict[str, str]:
+    return {intent: str(engine.runs.observed(run)) for intent, run in runs.items()}
+
+
 # One by its key; each raises NotFound
 
 
@@ -177,8 +187,7 @@ def _one_task(engine: Engine, key: Key, _record: Ownership | None) -> Shape:
     found = engine.tasks.named(_workspace_id(engine, key), key.name)
     runs = engine.history.last_per_intent(found.id).get(found.id, {})
     sha = engine.orchestrations.get(found.orchestration_id).sha
-    intents = {intent: str(engine.runs.observed(run)) for intent, run in runs.items()}
-    return shapes.task(found, sha, intents)
+    return shapes.task(found, sha, _observed(engine, runs))
 
 
 def _workspace_id(engine: Engine, key: Key) -> int:

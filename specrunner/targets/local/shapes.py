@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from specrunner.core.lifecycle import OrchestrationState, TaskState
 from specrunner.core.values import Json, JsonObject
-from specrunner.engine.definitions import step_models
+from specrunner.engine.definitions import models_of, spec_steps
 from specrunner.engine.records import (
     SPEC,
     Connection,
@@ -68,10 +68,10 @@ def pipeline(found: Pipeline, deployment: Deployment | None) -> Shape:
 def _steps(found: Pipeline) -> dict[str, Json]:
     if found.current is None:
         return {}
-    models = step_models(found.current.definition)
+    models = models_of(found.current.definition)
     return {
-        "steps": [{"model": model["name"]} for model in models],
-        "modelShas": {model["name"]: model.get("sha", "") for model in models},
+        "steps": spec_steps(found.current.definition),
+        "modelShas": {model.name: model.sha for model in models},
     }
 
 

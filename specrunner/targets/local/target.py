@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from specrunner.core.due import Due
-from specrunner.core.errors import Diagnostic, NotFound
+from specrunner.core.errors import Diagnostic, NotFound, SpecrunnerError
 from specrunner.core.keys import Key
 from specrunner.core.leases import Holder, Lease
 from specrunner.core.outcome import RunView
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
     from specrunner.engine.engine import Engine
     from specrunner.engine.looking import Look
+
+_logger = logging.getLogger(__name__)
 
 _TAIL_LINES = 40
 
@@ -138,6 +141,15 @@ class LocalTarget:
         runs = self._engine.history.all() if task is None else self._engine.history.of_key(str(task))
         return [self._view(self._engine.runs.recovered(run)) for run in runs]
 
+    def look(self, run_id: str) -> RunView:
+        """One run as it is now, with the tail of its log. Raises NotFound."""
+        run = self._engine.runs.recovered(self._engine.history.get(run_id))
+        return self._view(run, self._tail(run))
+
+    def shown(self, run: Run) -> RunView:
+        """A run as records show it."""
+        return self._view(run)
+
     def log(self, run_id: str, *, follow: bool = False) -> Iterator[tuple[float, str]]:
         """The complete lines of a run's log, also those to come where they are followed."""
         self._engine.history.get(run_id)  # one that there is not is said at once, not at the first line
@@ -185,6 +197,10 @@ class LocalTarget:
         """Infer on the rows of a file."""
         from specrunner.engine import tables
 
+        return self.infer_table(pipeline, lambda: tables.read_table(file))
+
+    def infer_table(self, pipeline: Key, rows: Callable[[], pa.Table]) -> pa.Table:
+        """Infer on rows, which are read once it is known that the pipeline serves."""
         workspace = self._engine.workspaces.named(pipeline.workspace)
         found = self._engine.pipelines.named(workspace.id, pipeline.name)
         deployment = self._engine.deployments.of_pipeline(found.id)
@@ -194,7 +210,7 @@ class LocalTarget:
                 remedy="Declare `deployed: true` in its spec and apply.",
             )
         usable = self._engine.deployments.usable(deployment.id, self._engine.user_holder)
-        return self._engine.planes.infer(usable, tables.read_table(file))
+        return self._engine.planes.infer(usable, rows())
 
     def stop_waiting(self) -> None:
         """Let every `run` return soon; the runs themselves go on under their supervisors."""
@@ -202,8 +218,14 @@ class LocalTarget:
         self._engine.runs.stop_waiting()
 
     def close(self) -> None:
-        """Close the engine."""
-        if self._is_open:
+        """Close the engine; before that, what is no longer kept of the runs that ended here goes."""
+        if not self._is_open:
+            return
+        try:
+            self._engine.sweep()
+        except SpecrunnerError:
+            _logger.exception("action=retention the next one will try again")
+        finally:
             self._engine.close()
 
     def _task(self, key: Key) -> Task:
@@ -232,4 +254,5 @@ class LocalTarget:
             environment=run.environment,
             log_tail=tail,
             first=run.first_at,
+            beside=run.beside,
         )

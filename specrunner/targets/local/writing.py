@@ -15,7 +15,7 @@ from specrunner.core.errors import BadInput, NotFound, StalePlan
 from specrunner.core.keys import Key, Kind
 from specrunner.core.lifecycle import OrchestrationState
 from specrunner.core.resources import Resource
-from specrunner.core.values import Json, JsonObject, Secret, canonical
+from specrunner.core.values import JsonObject, Secret
 from specrunner.engine.records import Deployment, Orchestration, Pipeline
 from specrunner.targets.base import Note, PutOrder
 
@@ -29,7 +29,7 @@ _Deleter = Callable[["Engine", Key], None]
 def prepare(engine: Engine, order: PutOrder, note: Note) -> None:
     """Take in the bytes that go with an object, so that its rows can refer to them. Raises StalePlan for others."""
     payload = order.resource.payload
-    if payload is not None:
+    if payload is not None and not engine.has_artifact(payload.sha):
         note(f"uploading {payload.file_name}")
         if engine.keep(payload.read()) != payload.sha:
             raise StalePlan(
@@ -41,6 +41,12 @@ def prepare(engine: Engine, order: PutOrder, note: Note) -> None:
 def put(engine: Engine, order: PutOrder) -> None:
     """Write the rows of one object as declared."""
     _WRITERS[order.resource.key.kind](engine, order)
+
+
+def succeed(engine: Engine, key: Key) -> None:
+    """An object is there in place of one that somebody else had removed: what a task has run is not run again."""
+    if key.kind is Kind.TASK:
+        engine.history.hand_over(engine.tasks.named(engine.workspaces.named(key.workspace).id, key.name))
 
 
 def is_unfinished(engine: Engine, resource: Resource) -> bool:
@@ -115,10 +121,10 @@ def _put_pipeline(engine: Engine, order: PutOrder) -> None:
     key, spec = order.resource.key, order.resource.spec
     workspace = engine.workspaces.named(key.workspace)
     settings = {name: value for name, value in spec.items() if name not in {"steps", "modelShas"}}
-    definition = _definition(engine, workspace.id, key.name, spec)
-    version = engine.pipelines.configure(workspace.id, key.name, settings).current
-    if version is None or canonical(version.definition) != canonical(definition):
-        engine.pipelines.add_version(workspace.id, key.name, definition)
+    engine.pipelines.configure(workspace.id, key.name, settings)
+    engine.pipelines.put_steps(
+        workspace.id, key.name, spec["steps"], lambda name: engine.models.newest(workspace.id, name)
+    )
 
 
 def _hold(engine: Engine, pipeline: Pipeline, wanted: bool, note: Note) -> None:
@@ -139,21 +145,6 @@ def _held(engine: Engine, pipeline_id: int) -> Deployment | None:
 
 def _pipeline(engine: Engine, key: Key) -> Pipeline:
     return engine.pipelines.named(engine.workspaces.named(key.workspace).id, key.name)
-
-
-def _definition(engine: Engine, workspace_id: int, name: str, spec: JsonObject) -> dict[str, Json]:
-    """The pipeline as the platform API writes it. Raises BadInput for steps that can't be deployed here."""
-    steps = []
-    for step in spec["steps"]:
-        if set(step) != {"model"}:
-            raise BadInput(
-                f"The pipeline {name!r} has a split or shadow step, which this target can't serve.",
-                remedy="Give each step one model: `steps: [{model: name}]`.",
-            )
-        model = engine.models.newest(workspace_id, step["model"])
-        entry = {"name": model.name, "version": model.version, "sha": model.sha}
-        steps.append({"ModelInference": {"models": [entry]}})
-    return {"id": name, "steps": steps}
 
 
 def _put_orchestration(engine: Engine, order: PutOrder) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from specrunner.core.keys import Key, Kind
@@ -11,7 +11,7 @@ from specrunner.core.resources import LiveObject, Presence, is_run_once
 from specrunner.targets.base import SUSPENDED
 from specrunner.targets.memory import quirks
 from specrunner.targets.memory.quirks import Quirk
-from specrunner.targets.memory.raw import RawObject, Record
+from specrunner.targets.memory.raw import RawObject, RawRun, Record
 from specrunner.targets.memory.running import as_seen
 from specrunner.targets.memory.state import MemoryState
 
@@ -25,7 +25,7 @@ def read(state: MemoryState) -> dict[Key, LiveObject]:
             found[key] = told(state, thing)
     for key, record in state.records.items():
         if key not in found:
-            found[key] = missing(key, record)
+            found[key] = missing(state, key, record)
     return found
 
 
@@ -35,7 +35,7 @@ def read_one(state: MemoryState, key: Key) -> LiveObject | None:
     if thing is not None:
         return told(state, thing)
     record = state.records.get(key)
-    return missing(key, record) if record is not None else None
+    return missing(state, key, record) if record is not None else None
 
 
 def look(state: MemoryState) -> None:
@@ -73,15 +73,15 @@ def told(state: MemoryState, thing: RawObject) -> LiveObject:
         labels=quirks.told_labels(state.quirks, record.labels if record else {}),
         description=record.description if record else "",
         secrets=record.secrets if record else {},
-        intents=_intents(state, thing.id),
+        intents=_intents(state, state.runs_of(thing.id)),
         presence=Presence.LEAVING if thing.looks else Presence.PRESENT,
         opaque=quirks.opaque_paths(state.quirks, kind),
         applied_labels=record.labels if record else None,
     )
 
 
-def missing(key: Key, record: Record) -> LiveObject:
-    """An object that was applied and that somebody else has removed."""
+def missing(state: MemoryState, key: Key, record: Record) -> LiveObject:
+    """An object that was applied and that somebody else has removed; what a task has carried out is still known."""
     return LiveObject(
         key=key,
         spec={},
@@ -92,6 +92,7 @@ def missing(key: Key, record: Record) -> LiveObject:
         labels=record.labels,
         description=record.description,
         secrets=record.secrets,
+        intents=_intents(state, state.left_runs(key)) if key.kind is Kind.TASK else {},
         presence=Presence.MISSING,
     )
 
@@ -110,5 +111,5 @@ def _state(state: MemoryState, thing: RawObject) -> str:
     return str(TaskState.COMPLETED if all(status.ended for status in runs) else TaskState.STARTED)
 
 
-def _intents(state: MemoryState, task_id: str) -> Mapping[str, str]:
-    return {run.intent: str(as_seen(state, run).status) for run in state.runs_of(task_id) if run.intent}
+def _intents(state: MemoryState, runs: Iterable[RawRun]) -> Mapping[str, str]:
+    return {run.intent: str(as_seen(state, run).status) for run in runs if run.intent}

@@ -146,6 +146,17 @@ class MemoryState:
         """The runs of a task by its id, oldest first."""
         return [self.runs[identity] for identity in self._run_ids.get(task_id, ())]
 
+    def left_runs(self, key: Key) -> list[RawRun]:
+        """The runs of a task that is gone, by its key, oldest first."""
+        return [run for run in self.runs.values() if run.task == key and run.task_id not in self.objects]
+
+    def hand_over(self, key: Key, task_id: str) -> None:
+        """The runs of a task that was lost are those of the one that was made in its place."""
+        for run in self.left_runs(key):
+            self._run_ids[run.task_id].remove(run.id)
+            self._run_ids.setdefault(task_id, []).append(run.id)
+            self.runs[run.id] = replace(run, task_id=task_id)
+
     # What somebody else might do
 
     def add(self, key: Key, spec: JsonObject, data: bytes | None = None) -> RawObject:

@@ -112,6 +112,8 @@ class Writer:
     ) -> None:
         resource, record = order.resource, record_of(order, prints)
         thing = there or self._made(order)
+        if there is None and resource.key in self.state.records:
+            self.state.hand_over(resource.key, thing.id)
         if failure is not None:
             usable = there is not None and "sha" in there.spec  # the version before stays in force
             state = "ready" if usable else "error"

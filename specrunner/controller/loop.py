@@ -1,0 +1,158 @@
+"""The loop: which commit is to be live, and having it applied, again and again.
+
+The newest commit of the branch is to be live where its specs are valid; else, and where applying it is refused as a
+whole, the last good one stays, and what somebody else changed on the target is healed to that.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Final, Protocol
+
+from specrunner.controller import memory
+from specrunner.controller.memory import Memory
+from specrunner.controller.mirror import Mirror
+from specrunner.core.errors import SpecrunnerError
+from specrunner.core.ports import Clock
+from specrunner.core.values import iso
+
+_logger = logging.getLogger(__name__)
+
+_LONGEST: Final = 900.0  # seconds between two tries of what keeps failing
+
+
+class Verdict(StrEnum):
+    """What became of a command; `REFUSED`: nothing was begun; `PARTLY`: it was, and not all of it came to be."""
+
+    DONE = "done"
+    PARTLY = "partly"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a command said: `words` are for people, and empty where all is well."""
+
+    verdict: Verdict
+    words: str = ""
+
+
+class Commands(Protocol):
+    """What the loop has done by others; each blocks until it is through, and raises nothing but faults of ours."""
+
+    def validate(self, specs: Path) -> Result:
+        """Judge the specs of a commit as a whole."""
+
+    def apply(self, specs: Path) -> Result:
+        """Make the target as they declare, and record it."""
+
+    def stop(self) -> None:
+        """End what is under way, gently; may be called from any thread."""
+
+
+@dataclass(slots=True)
+class Controller:
+    """Follows one branch. `run` blocks until `leave`; `hurry` has it look now. Both may be called from any thread."""
+
+    mirror: Mirror
+    commands: Commands
+    clock: Clock
+    interval: float
+    _leaving: threading.Event = field(default_factory=threading.Event)
+    _news: threading.Event = field(default_factory=threading.Event)
+    _not_before: float = 0.0  # on the monotonic clock: when what has failed is tried again
+
+    def run(self) -> None:
+        """Look, and look again at each interval, or when it is hurried."""
+        while not self._leaving.is_set():
+            self._news.clear()
+            try:
+                self.step()
+            except SpecrunnerError as problem:
+                _logger.warning("action=follow %s", problem)
+            except Exception:
+                _logger.exception("action=follow it will be tried again")
+            self._news.wait(self.interval)
+
+    def hurry(self) -> None:
+        """The branch may have news."""
+        self._news.set()
+
+    def specs(self) -> Path | None:
+        """The folder of the specs that were applied last; None where none were yet. Raises SpecrunnerError."""
+        good = memory.load(self.mirror.folder).good
+        return self.mirror.specs_at(good) if good else None
+
+    def leave(self) -> None:
+        """Have `run` return soon."""
+        self._leaving.set()
+        self._news.set()
+        self.commands.stop()
+
+    def step(self) -> Memory:
+        """One look at the branch, and what follows from it; what is known then. Raises SpecrunnerError."""
+        known = self._looked(memory.load(self.mirror.folder))
+        if known.valid and (not known.failures or self.clock.monotonic() >= self._not_before):
+            known = self._applied(known)
+        if known.good and not (known.valid and known.good == known.seen):
+            self._healed(known)
+        self.mirror.keep({known.seen, known.good})
+        return known
+
+    def _looked(self, known: Memory) -> Memory:
+        """What is known once the branch was looked at; a remote that can't be reached changes nothing."""
+        try:
+            commit = self.mirror.fetch()
+        except SpecrunnerError as problem:
+            if not known.good:
+                raise
+            _logger.warning("action=fetch %s; commit %s stays", problem, known.good[:12])
+            return known
+        return known if commit == known.seen else self._judged(known, commit)
+
+    def _judged(self, known: Memory, commit: str) -> Memory:
+        try:
+            found = self.commands.validate(self.mirror.specs_at(commit))
+        except SpecrunnerError as problem:
+            found = Result(Verdict.REFUSED, str(problem))
+        valid = found.verdict is Verdict.DONE
+        _logger.info("action=judge commit=%s valid=%s", commit[:12], str(valid).lower())
+        if not valid and self._leaving.is_set():
+            return known  # it was cut off, which says nothing about it
+        return self._saved(self._told(replace(known, seen=commit, valid=valid, failures=0), found.words))
+
+    def _applied(self, known: Memory) -> Memory:
+        found = self.commands.apply(self.mirror.specs_at(known.seen))
+        if self._leaving.is_set() and found.verdict is not Verdict.DONE:
+            return known  # it was cut off, which says nothing about it
+        if found.verdict is Verdict.DONE:
+            if known.good != known.seen or known.problem:
+                _logger.info("action=apply commit=%s it is live", known.seen[:12])
+            return self._saved(self._told(replace(known, good=known.seen, failures=0), ""))
+        _logger.warning("action=apply commit=%s verdict=%s %s", known.seen[:12], found.verdict, found.words)
+        good = known.seen if found.verdict is Verdict.PARTLY else known.good
+        self._not_before = self.clock.monotonic() + self._patience(known.failures)
+        return self._saved(self._told(replace(known, good=good, failures=known.failures + 1), found.words))
+
+    def _healed(self, known: Memory) -> None:
+        found = self.commands.apply(self.mirror.specs_at(known.good))
+        if found.verdict is not Verdict.DONE and not self._leaving.is_set():
+            _logger.warning("action=heal commit=%s verdict=%s %s", known.good[:12], found.verdict, found.words)
+
+    def _told(self, known: Memory, problem: str) -> Memory:
+        """With that problem, which is since now unless it stood there already."""
+        if problem == known.problem:
+            return known
+        return replace(known, problem=problem, since=iso(self.clock.now().replace(microsecond=0)) if problem else "")
+
+    def _saved(self, known: Memory) -> Memory:
+        memory.save(self.mirror.folder, known)
+        return known
+
+    def _patience(self, failures: int) -> float:
+        """Seconds until what has failed so often is tried again; a new commit is tried at once."""
+        return min(self.interval * 2.0 ** min(failures, 10), max(self.interval, _LONGEST))

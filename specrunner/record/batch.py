@@ -1,0 +1,232 @@
+"""The files of a batch: what is told of objects and their runs, beside what was told before.
+
+What a target has forgotten is still known from the records of before, and what is no longer told of a task goes in the
+same batch: `history` or `status.keep` says how many runs stay, and older ones live on as monthly totals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from specrunner.core.due import Timing
+from specrunner.core.errors import NotFound
+from specrunner.core.keys import Key, Kind
+from specrunner.core.lifecycle import RunState
+from specrunner.core.outcome import RunView
+from specrunner.core.resources import LiveObject, Owner
+from specrunner.core.values import iso
+from specrunner.record.badges import WHOLE, badge_path, task_badge, whole_badge
+from specrunner.record.files import (
+    Told,
+    claims_folder,
+    log_path,
+    object_file,
+    object_path,
+    run_file,
+    run_path,
+    runs_folder,
+)
+from specrunner.record.page import PAGE, Row, page, row_of
+from specrunner.record.recorded import run_of
+from specrunner.record.summary import ended_runs, header_of, intent_runs, older_runs, settled_of
+from specrunner.record.writing import to_yaml
+
+_DEFAULT_HISTORY: Final = 10
+_UPCOMING: Final = 3
+
+Files = dict[str, bytes | None]
+Log = Callable[[str], Iterator[tuple[float, str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the project wants of its records: `logs` is `full`, `tail` or `none`; `keep` overrides each `history`."""
+
+    logs: str = "tail"
+    keep: int | None = None
+
+
+USUAL: Final = Policy()
+
+
+@dataclass(slots=True)
+class Batch:
+    """The files of one batch. `old` are those of before, by their paths below the environment.
+
+    `done` are the objects that were just changed, from `commit`; `log` gives the lines of a run's log.
+    """
+
+    owner: Owner
+    old: Mapping[str, bytes]
+    now: datetime
+    log: Log
+    commit: str = ""
+    policy: Policy = USUAL
+    done: frozenset[Key] = frozenset()
+
+    def files(self, objects: Mapping[Key, LiveObject], views: Iterable[RunView]) -> Files:
+        """The files of these objects and of the runs of the tasks among them; None removes a file."""
+        known = self._runs_by_task(objects, views)
+        files: Files = {}
+        for key, found in objects.items():
+            path = object_path(key)
+            if key.kind is not Kind.TASK:
+                files[path] = self._object(found, path, Told())
+                continue
+            shown = _shown(known[key].values(), found, self.policy)
+            gone = [path for path in known[key] if path in self.old and known[key][path] not in shown]
+            files |= self._run_files([run for run in shown if run.status.ended])
+            files |= {each: None for path in gone for each in (path, log_path(path)) if each in self.old}
+            files |= dict.fromkeys(self._settled_claims(found))
+            files[path] = self._object(found, path, self._told(found, path, shown, [known[key][one] for one in gone]))
+        return files
+
+    def pages(self, files: Mapping[str, bytes | None], rows: Iterable[Row]) -> Files:
+        """The page and the badges, of all that is told of now."""
+        told = {row.key: row for row in rows}
+        tasks = [row for key, row in sorted(told.items()) if key.kind is Kind.TASK]
+        applies = max((path for path in {*self.old, *files} if path.startswith("applies/")), default="")
+        made: Files = {PAGE: page(self.owner, told, applies)}
+        statuses = [row.last.status if row.last else "" for row in tasks]
+        made |= {badge_path(row.key): task_badge(row.key, said) for row, said in zip(tasks, statuses, strict=True)}
+        return made | ({WHOLE: whole_badge(self.owner.environment, statuses)} if tasks else {})
+
+    def rows(self, files: Mapping[str, bytes | None]) -> list[Row]:
+        """What the status files of objects tell, these before those that were there."""
+        data = {path: data for path, data in {**self.old, **files}.items() if data is not None}
+        found = (row_of(text, self.owner) for path, text in data.items() if path.endswith(".yaml"))
+        return [row for row in found if row is not None]
+
+    def _told(self, found: LiveObject, path: str, shown: Sequence[RunView], gone: Sequence[RunView]) -> Told:
+        old = self.old.get(path, b"")
+        ids = {**intent_runs(old), **{run.intent: run.id for run in reversed(shown) if run.intent}}
+        totals = older_runs(old)
+        for run in gone:
+            month = totals.setdefault(iso(run.ended or run.created)[:7], {})
+            month[str(run.status)] = month.get(str(run.status), 0) + 1
+        settled = self._settled(found, old, shown)
+        return Told(shown, ids, settled, _upcoming(found, settled), totals)
+
+    def _settled(self, found: LiveObject, old: bytes, runs: Sequence[RunView]) -> datetime | None:
+        """Up to where a schedule is settled: another spec counts from now, as does one that is resumed."""
+        if found.spec.get("schedule") is None:
+            return None
+        before = settled_of(old)
+        head, written = header_of(old), object_file(found, "")
+        if before is None or head.get("specHash") != written["specHash"] or _is_resumed(head, found):
+            before = self.now
+        return max([before, *(run.scheduled for run in runs if run.scheduled is not None)])
+
+    def _object(self, found: LiveObject, path: str, told: Told) -> bytes:
+        """The commit is that which changed the spec last, and the id that of then: another one is no news.
+
+        On each fresh machine the object has another id, because it was brought back.
+        """
+        written = object_file(found, self.commit, told)
+        before = header_of(self.old.get(path, b""))
+        if before.get("specHash") == written["specHash"]:
+            commit = before.get("observedCommit", "")
+            identity = found.id if found.key in self.done else before.get("id", found.id)
+            written = object_file(replace(found, id=identity), commit, told)
+        return to_yaml(written)
+
+    def _runs_by_task(
+        self, objects: Mapping[Key, LiveObject], views: Iterable[RunView]
+    ) -> dict[Key, dict[str, RunView]]:
+        """The runs of each task, by their paths; what is recorded of one counts, for the target may have forgotten."""
+        found: dict[Key, dict[str, RunView]] = {key: {} for key in objects if key.kind is Kind.TASK}
+        for view in views:
+            if view.task in found:
+                found[view.task][run_path(view)] = view
+        for key, runs in found.items():
+            for view in self._pruned(key, runs):
+                del runs[run_path(view)]
+        tasks = {runs_folder(key): key for key in found}
+        for path, data in self.old.items():
+            task = tasks.get(path[: path.rfind("/") + 1])
+            known = run_of(task, data) if task is not None else None
+            if task is not None and known is not None and known.status.ended:
+                found[task][path] = _merged(found[task].get(path), known)
+            elif task is not None and known is not None:
+                found[task].setdefault(path, known)  # a claim: what the target knows of its run is newer
+        return found
+
+    def _pruned(self, task: Key, views: Mapping[str, RunView]) -> list[RunView]:
+        """Runs whose records had been removed for their age, and that a target knows again since they were restored."""
+        before = self.old.get(object_path(task))
+        ended = ended_runs(before) if before is not None else frozenset()
+        return [view for path, view in views.items() if view.id in ended and path not in self.old]
+
+    def _run_files(self, runs: Sequence[RunView]) -> Files:
+        """The records of these runs; one that tells of an end stays as it is: an ended run never changes."""
+        files: Files = {}
+        for run in runs:
+            path = run_path(run)
+            known = run_of(run.task, self.old[path]) if path in self.old else None
+            if known is not None and known.status.ended:
+                files[path] = self.old[path]
+            else:
+                files |= self._run_file(path, run)
+        return files
+
+    def _run_file(self, path: str, run: RunView) -> Files:
+        lines = self._lines(run)
+        tail = () if self.policy.logs == "none" else tuple(lines)
+        files: Files = {path: to_yaml(run_file(replace(run, log_tail=tail)))}
+        if self.policy.logs == "full" and lines:
+            files[log_path(path)] = "".join(f"{line}\n" for line in lines).encode()
+        return files
+
+    def _lines(self, run: RunView) -> list[str]:
+        with suppress(NotFound):  # a run that was brought back from its record, or never began, has no log
+            return [text for _, text in self.log(run.id)]
+        return list(run.log_tail)
+
+    def _settled_claims(self, task: LiveObject) -> list[str]:
+        """The claims of orders whose runs have ended."""
+        folder = claims_folder(task.key)
+        ended = {intent[:32] for intent, state in task.intents.items() if RunState(state).ended}
+        claims = [path for path in self.old if path.startswith(folder)] if ended else []
+        return [path for path in claims if path.removeprefix(folder).removesuffix(".yaml") in ended]
+
+
+def _is_resumed(head: Mapping[str, str], found: LiveObject) -> bool:
+    return head.get("state") == "suspended" != found.state
+
+
+def _upcoming(found: LiveObject, settled: datetime | None) -> list[datetime]:
+    if settled is None:
+        return []
+    try:
+        return [due.instant for due in Timing.of(str(found.key), found.spec["schedule"]).upcoming(settled, _UPCOMING)]
+    except ValueError:  # a schedule that this version can't read
+        return []
+
+
+def _merged(run: RunView | None, known: RunView) -> RunView:
+    if run is None:
+        return known
+    run = replace(run, status=known.status, reason=known.reason)
+    return replace(run, created=known.created, started=known.started, ended=known.ended)
+
+
+def _created(run: RunView) -> datetime:
+    return run.created
+
+
+def _shown(runs: Iterable[RunView], task: LiveObject, policy: Policy) -> list[RunView]:
+    """The runs that are told of, newest first: those that go on, and of the ended ones as many as are wanted."""
+    newest = sorted(runs, key=_created, reverse=True)
+    ended = [run for run in newest if run.status.ended]
+    if policy.keep is not None:
+        kept = {run.id for run in ended[: policy.keep]}
+    else:
+        history = task.spec.get("history", {})
+        good = [run for run in ended if run.succeeded][: history.get("succeeded", _DEFAULT_HISTORY)]
+        bad = [run for run in ended if not run.succeeded][: history.get("failed", _DEFAULT_HISTORY)]
+        kept = {run.id for run in (*good, *bad)}
+    return [run for run in newest if run.id in kept or not run.status.ended]

@@ -1,0 +1,153 @@
+"""The records as the memory of a machine that has none: what is recorded of schedules, and who claims what."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from specrunner.core.keys import Key, Kind
+from specrunner.core.lifecycle import RunState
+from specrunner.core.outcome import RunView
+from specrunner.core.ports import Claims, Look, StatusRepository
+from specrunner.core.recorded import Recorded, Records
+from specrunner.core.resources import LiveObject, Owner
+from specrunner.core.ticks import OpenRun, TaskMemory, claimed_until
+from specrunner.core.values import JsonObject
+from specrunner.record import recorded as reading
+from specrunner.record.batch import Log, Policy
+from specrunner.record.files import claim_file, claim_path, object_path, run_path, runs_folder
+from specrunner.record.names import to_file_name
+from specrunner.record.status import record_runs
+from specrunner.record.summary import intents_of, settled_of
+from specrunner.record.writing import to_yaml
+
+_SUSPENDED = "suspended"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a run-once task is told to do, and the spec that says for how long."""
+
+    intent: str
+    spec: JsonObject
+
+
+@dataclass(slots=True)
+class StatusBook:
+    """The `Book` of ticks and the `Claimer` of applies, on status files.
+
+    `claims` decides between machines; without it there is one only. `push` shares what was written.
+    """
+
+    repository: StatusRepository
+    claims: Claims | None
+    owner: Owner
+    who: str
+    policy: Policy
+    place: str = ""
+    push: Callable[[], None] = lambda: None
+
+    def memories(self, now: datetime) -> tuple[list[TaskMemory], Records]:
+        """What is recorded of this owner's scheduled tasks, and of all objects."""
+        files = self._files()
+        found = reading.recorded_in(files, self.place, self._prefix, now)
+        tasks = [one for one in found.objects if one.key.kind is Kind.TASK and one.owner == self.owner]
+        return [_memory(one, files, now) for one in tasks if one.applied.get("schedule") is not None], found
+
+    def claim(self, tasks: Mapping[Key, TaskMemory], runs: Sequence[RunView]) -> list[RunView]:
+        """Those of the runs that are ours to carry out. Raises SpecrunnerError where nobody can say."""
+        if self.claims is None:
+            return list(runs)
+        wanted = {self._prefix + run_path(run): (run, claimed_until(tasks[run.task].spec, run.created)) for run in runs}
+        files = {path: to_yaml(claim_file(run, self.who, until)) for path, (run, until) in wanted.items()}
+
+        def free(path: str, look: Look) -> bool:
+            run = wanted[path][0]
+            settled = settled_of(look(self._prefix + object_path(run.task)) or b"")
+            # A record may be gone for its age; what the task is settled up to tells of it all the same.
+            return look(path) is None and run.scheduled is not None and (settled is None or settled < run.scheduled)
+
+        won = self.claims.claim(files, f"Claim {_instants(runs)} of {self.owner}", free)
+        return [run for path, (run, _) in wanted.items() if path in won]
+
+    def claim_orders(self, orders: Mapping[Key, Order], now: datetime) -> dict[Key, RunView]:
+        """Have the orders of run-once tasks be ours to carry out; the runs of those that others have, by task.
+
+        Raises SpecrunnerError where nobody can say.
+        """
+        if self.claims is None or not orders:
+            return {}
+        tasks = {self._prefix + claim_path(key, one.intent): key for key, one in orders.items()}
+        taken: dict[Key, RunView] = {}
+
+        def free(path: str, look: Look) -> bool:
+            key = tasks[path]
+            found = self._carried_out(key, orders[key].intent, look(path), look, now)
+            taken.pop(key, None)
+            if found is not None:
+                taken[key] = found
+            return found is None
+
+        runs = {path: _order_run(key, orders[key].intent, now) for path, key in tasks.items()}
+        files = {
+            path: to_yaml(claim_file(run, self.who, claimed_until(orders[run.task].spec, now)))
+            for path, run in runs.items()
+        }
+        won = self.claims.claim(files, f"Claim {len(files)} orders of {self.owner}", free)
+        return {key: run for key, run in taken.items() if self._prefix + claim_path(key, run.intent) not in won}
+
+    def _carried_out(self, task: Key, intent: str, claim: bytes | None, look: Look, now: datetime) -> RunView | None:
+        """The run of an order, as far as is told; None where there is none yet."""
+        claimed = reading.run_of(task, claim) if claim is not None else None
+        if claimed is not None:
+            return claimed
+        state = intents_of(look(self._prefix + object_path(task)) or b"").get(intent)
+        return replace(_order_run(task, intent, now), status=RunState(state)) if state is not None else None
+
+    def release(self, orders: Mapping[Key, Order]) -> None:
+        """Give back orders that were claimed here and whose runs were never begun."""
+        gone = [self._prefix + claim_path(key, one.intent) for key, one in orders.items()]
+        if gone:
+            self.repository.write(dict.fromkeys(gone), f"Release {len(gone)} orders of {self.owner}")
+
+    def record(self, tasks: Mapping[Key, LiveObject], runs: Sequence[RunView], log: Log, now: datetime) -> None:
+        """Write how runs went, and share it."""
+        message = f"{_instants(runs)} of {self.owner}"
+        record_runs(self.repository, self.owner, tasks, runs, log, now, message=message, policy=self.policy)
+        self.push()
+
+    @property
+    def _prefix(self) -> str:
+        return f"{to_file_name(self.owner.environment)}/"
+
+    def _files(self) -> dict[str, bytes]:
+        found = self.repository.read(self._prefix)
+        return {path.removeprefix(self._prefix): data for path, data in found.items()}
+
+
+def _memory(task: Recorded, files: Mapping[str, bytes], now: datetime) -> TaskMemory:
+    folder = runs_folder(task.key)
+    records = {path: data for path, data in files.items() if path.startswith(folder)}
+    views = {path: view for path, data in records.items() if (view := reading.run_of(task.key, data)) is not None}
+    open_ = [
+        OpenRun(view, reading.claimed_until(records[path]) or claimed_until(task.applied, view.created))
+        for path, view in views.items()
+        if not view.status.ended
+    ]
+    settled = settled_of(files.get(object_path(task.key), b"")) or now
+    settled = max([settled, *(view.scheduled for view in views.values() if view.scheduled is not None)])
+    return TaskMemory(task.key, task.applied, settled, task.state == _SUSPENDED, tuple(open_))
+
+
+def _order_run(task: Key, intent: str, now: datetime) -> RunView:
+    return RunView(os.urandom(16).hex(), task, RunState.RUNNING, now, intent=intent, started=now)
+
+
+def _instants(runs: Sequence[RunView]) -> str:
+    """What a commit says of its runs: the only one by name, more by their number."""
+    if len(runs) == 1:
+        when = f" for {runs[0].scheduled:%Y-%m-%d %H:%M}" if runs[0].scheduled else ""
+        return f"{runs[0].status} {runs[0].task}{when}"
+    return f"{len(runs)} runs"

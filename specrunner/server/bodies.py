@@ -1,0 +1,75 @@
+"""Bodies of requests: no larger than they may be, and no slower."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from typing import BinaryIO, Final, cast
+
+from starlette.requests import Request
+
+from specrunner.core.errors import BadInput, SpecrunnerError
+
+IDLE: Final = 30.0  # seconds without a byte, after which a request is cut off
+SLOWEST: Final = 1024  # bytes per second, once `IDLE` is over
+_IN_MEMORY: Final = 2**20
+
+
+class TooLarge(BadInput):
+    """The body is larger than it may be."""
+
+    http_status = 413
+
+
+class TooSlow(SpecrunnerError):
+    """The body came so slowly that it looks like an attempt to hold a connection."""
+
+    http_status = 408
+
+
+async def chunks(request: Request, limit: int) -> AsyncIterator[bytes]:
+    """The body as it comes. Raises TooLarge over `limit` bytes, TooSlow, and ClientDisconnect."""
+    size, began = 0, time.monotonic()
+    _check_length(request.headers.get("content-length", ""), limit)
+    stream = request.stream()
+    while True:
+        try:
+            chunk = await asyncio.wait_for(anext(stream, None), IDLE)
+        except TimeoutError as problem:
+            raise TooSlow(f"Nothing of the body came for {IDLE:.0f} seconds.") from problem
+        if chunk is None:
+            return
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        if (taken := time.monotonic() - began) > IDLE and size < SLOWEST * taken:
+            raise TooSlow(f"The body came at less than {SLOWEST} bytes per second.")
+        if chunk:
+            yield chunk
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The body, whole. Raises as `chunks` does."""
+    return b"".join([chunk async for chunk in chunks(request, limit)])
+
+
+@contextlib.asynccontextmanager
+async def spooled_body(request: Request, limit: int) -> AsyncIterator[BinaryIO]:
+    """The body in a file, on disk where it is large, rewound. Raises as `chunks` does."""
+    with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
+        async for chunk in chunks(request, limit):
+            await asyncio.to_thread(file.write, chunk)
+        file.seek(0)
+        yield cast("BinaryIO", file)
+
+
+def _check_length(text: str, limit: int) -> None:
+    if text.isascii() and text.isdecimal() and int(text[:20]) > limit:
+        raise _too_large(limit)
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"The request is over {limit:,} bytes.", remedy="Send it in smaller parts.")

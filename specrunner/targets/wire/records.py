@@ -1,0 +1,383 @@
+"""The bodies of requests and answers. What is asked is read strictly, so that a misspelt field is told; what is
+answered is read leniently, so that an older client understands a newer server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from specrunner.core.access import Scope
+from specrunner.core.due import Due
+from specrunner.core.errors import Diagnostic, Place
+from specrunner.core.keys import Key
+from specrunner.core.leases import Holder, Lease
+from specrunner.core.outcome import RunView
+from specrunner.core.plan import Step
+from specrunner.core.recorded import Recorded
+from specrunner.core.resources import LiveObject, Owner, Payload, Resource
+from specrunner.core.services import ServiceState
+from specrunner.core.values import Secret
+from specrunner.targets.base import PutOrder
+
+
+class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of what is sent to the server."""
+
+
+class Told(msgspec.Struct, frozen=True):
+    """Base of what it answers."""
+
+
+# Objects
+
+
+class SentPayload(Asked, frozen=True):
+    """Which bytes go with a resource; they are uploaded on their own, under their sha256."""
+
+    sha: str
+    size: int
+    file_name: str
+
+
+class SentResource(Asked, frozen=True):
+    """One declared object, normalised; secrets in `spec` are references."""
+
+    key: Key
+    spec: dict[str, Any]
+    place: Place = Place("")
+    labels: dict[str, str] = {}
+    description: str = ""
+    protect: bool = False
+    payload: SentPayload | None = None
+    secrets: dict[str, dict[str, Any]] = {}
+    references: tuple[Key, ...] = ()
+    renamed_from: Key | None = None
+
+
+class SentOrder(Asked, frozen=True):
+    """Make one object as declared. `secrets` are the values of its secrets, by their paths in the spec."""
+
+    resource: SentResource
+    step: Step
+    owner: Owner
+    secrets: dict[str, Any] = {}
+    token: str = ""
+
+
+class SentDelete(Asked, frozen=True):
+    """Remove the object that the step was planned for."""
+
+    step: Step
+
+
+class SentRestore(Asked, frozen=True):
+    """Bring an object back that only the status files know."""
+
+    recorded: Recorded
+    order: SentOrder
+
+
+class SentCheck(Asked, frozen=True):
+    """What to look through. With `files`, the uploaded files are tried too."""
+
+    resources: list[SentResource]
+    files: bool = False
+
+
+class Problems(Told, frozen=True):
+    """What is wrong with them; nothing where the list is empty."""
+
+    problems: list[Diagnostic]
+
+
+class LiveObjects(Told, frozen=True):
+    """Everything live that the caller may see."""
+
+    objects: list[LiveObject]
+
+
+class Done(Told, frozen=True):
+    """It is done."""
+
+    done: bool = True
+
+
+class SentSecret(Asked, frozen=True):
+    """A secret to be fingerprinted; it is not stored."""
+
+    value: Any
+
+
+class Fingerprint(Told, frozen=True):
+    """Its keyed fingerprint."""
+
+    fingerprint: str
+
+
+class Remembers(Told, frozen=True):
+    """Whether all that was applied for an owner is known here."""
+
+    remembers: bool
+
+
+class KeptFile(Told, frozen=True):
+    """The bytes that were taken in."""
+
+    sha: str
+    size: int
+
+
+class HasFile(Told, frozen=True):
+    """Whether the bytes of that sha256 are there already."""
+
+    there: bool
+
+
+# Leases
+
+
+class Leases(Told, frozen=True):
+    """Every lease, expired ones too. Their tokens are shown to who may apply."""
+
+    leases: list[Lease]
+
+
+class SentLease(Asked, frozen=True):
+    """Take the lease of that name: `project/environment`, or `*`."""
+
+    name: str
+    holder: Holder
+
+
+class LeaseTaken(Told, frozen=True):
+    """The lease that excludes it, null where it was taken."""
+
+    excluded_by: Lease | None
+
+
+class SentHold(Asked, frozen=True):
+    """The lease that somebody holds; without a token, whoever does."""
+
+    name: str
+    token: str | None = None
+
+
+class Held(Told, frozen=True):
+    """Whether it was held."""
+
+    held: bool
+
+
+class HostedBy(Told, frozen=True):
+    """The process that starts what is scheduled; null where none lives."""
+
+    host: Holder | None
+
+
+# Runs and schedules
+
+
+class SentRun(Asked, frozen=True):
+    """Run a task: an intent once, or by hand; with other arguments than the declared ones where they are given."""
+
+    task: Key
+    intent: str | None = None
+    args: dict[str, Any] | None = None
+
+
+class RunViews(Told, frozen=True):
+    """Runs."""
+
+    runs: list[RunView]
+
+
+class LogLine(Told, frozen=True):
+    """One line of a log; `time` is seconds since the epoch."""
+
+    time: float
+    text: str
+
+
+class LogPage(Told, frozen=True):
+    """Complete lines of the log of an attempt, and the offset after them."""
+
+    attempt: int
+    offset: int
+    lines: list[LogLine]
+
+
+class SentTask(Asked, frozen=True):
+    """The task that is meant."""
+
+    task: Key
+
+
+class Service(Told, frozen=True):
+    """How a service is; null for a task that is none."""
+
+    state: ServiceState | None
+
+
+class NextFires(Told, frozen=True):
+    """The next instants of a schedule."""
+
+    fires: list[Due]
+
+
+class Instants(Told, frozen=True):
+    """Instants, oldest first."""
+
+    instants: list[datetime]
+
+
+class SentSpan(Asked, frozen=True):
+    """From `begin` to `end`, both included."""
+
+    task: Key
+    begin: datetime
+    end: datetime
+
+
+# Who may do what
+
+
+class ListedConnection(Told, frozen=True):
+    """A connection without its details."""
+
+    id: str
+    name: str
+    type: str
+    workspaces: tuple[str, ...]
+    created: datetime
+
+
+class Connections(Told, frozen=True):
+    """Connections."""
+
+    connections: list[ListedConnection]
+
+
+class Details(Told, frozen=True):
+    """All details of a connection, secrets too."""
+
+    name: str
+    type: str
+    details: dict[str, Any]
+
+
+class WhoAmI(Told, frozen=True):
+    """Who calls, with what rights; `workspaces` is null where it sees all."""
+
+    who: str
+    scopes: list[Scope]
+    workspaces: list[str] | None
+
+
+class SentToken(Asked, frozen=True):
+    """A token to be made; `expires_in` is seconds."""
+
+    name: str
+    scopes: list[Scope]
+    workspaces: list[str] | None = None
+    expires_in: int | None = None
+
+
+class ToldToken(Told, frozen=True):
+    """A token; `text` is its secret, told once, when it is made."""
+
+    id: str
+    name: str
+    scopes: tuple[Scope, ...]
+    workspaces: tuple[str, ...] | None
+    created: datetime
+    expires: datetime | None = None
+    revoked: datetime | None = None
+    text: str | None = None
+
+
+class ToldTokens(Told, frozen=True):
+    """Every token that was ever made, without their secrets."""
+
+    tokens: list[ToldToken]
+
+
+class SentRevoke(Asked, frozen=True):
+    """The token that is to open nothing any more, by its id or its name."""
+
+    token: str
+
+
+class AuditEntry(Told, frozen=True):
+    """Who did what, and when."""
+
+    seq: int
+    at: datetime
+    who: str
+    action: str
+    subject: str
+    address: str
+    outcome: str
+
+
+class AuditLog(Told, frozen=True):
+    """The newest entries first."""
+
+    entries: list[AuditEntry]
+
+
+class Health(Told, frozen=True):
+    """How the server is."""
+
+    status: str
+
+
+def sent_resource(resource: Resource) -> SentResource:
+    """A resource as it travels."""
+    payload = resource.payload
+    return SentResource(
+        key=resource.key,
+        spec=dict(resource.spec),
+        place=resource.place,
+        labels=dict(resource.labels),
+        description=resource.description,
+        protect=resource.protect,
+        payload=SentPayload(payload.sha, payload.size, payload.file_name) if payload else None,
+        secrets={path: dict(source) for path, source in resource.secrets.items()},
+        references=resource.references,
+        renamed_from=resource.renamed_from,
+    )
+
+
+def sent_order(order: PutOrder) -> SentOrder:
+    """An order as it travels, with the values of its secrets."""
+    secrets = {path: secret.reveal() for path, secret in order.secrets.items()}
+    return SentOrder(sent_resource(order.resource), order.step, order.owner, secrets, order.token)
+
+
+def received_resource(sent: SentResource, read: Callable[[str], bytes]) -> Resource:
+    """The resource that was sent; `read` gives the uploaded bytes of a sha256."""
+    payload = None
+    if sent.payload is not None:
+        sha = sent.payload.sha
+        payload = Payload(sha, sent.payload.size, sent.payload.file_name, lambda: read(sha))
+    return Resource(
+        key=sent.key,
+        spec=sent.spec,
+        place=sent.place,
+        labels=sent.labels,
+        description=sent.description,
+        protect=sent.protect,
+        payload=payload,
+        secrets=sent.secrets,
+        references=sent.references,
+        renamed_from=sent.renamed_from,
+    )
+
+
+def received_order(sent: SentOrder, read: Callable[[str], bytes]) -> PutOrder:
+    """The order that was sent."""
+    secrets: Mapping[str, Secret] = {path: Secret(value) for path, value in sent.secrets.items()}
+    return PutOrder(received_resource(sent.resource, read), sent.step, sent.owner, secrets, sent.token)

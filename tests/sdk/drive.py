@@ -1,0 +1,67 @@
+"""One session of the platform's client, and the steps taken in it; run by the interpreter that has the client."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import wallaroo
+
+URL, FOLDER = sys.argv[1], Path(sys.argv[2])
+VERSION = wallaroo.__version__
+OLD = VERSION.startswith("2023")
+OURS = "specrunner" in VERSION
+PATIENCE = 60.0
+AGO = datetime.now(tz=UTC)
+
+
+class Session:
+    """What the calls leave for those that follow."""
+
+    def __init__(self) -> None:
+        self.wl: Any = None
+        self.workspace: Any = None
+        self.model: Any = None
+        self.pipeline: Any = None
+        self.orchestration: Any = None
+        self.task: Any = None
+        self.scheduled: Any = None
+        self.tag: Any = None
+
+
+S = Session()
+STEPS: list[tuple[str, Callable[[], object]]] = []
+
+
+def call(name: str, when: bool = True) -> Callable[[Callable[[], object]], None]:
+    """Register a step, if this client has the call."""
+
+    def register(step: Callable[[], object]) -> None:
+        if when:
+            STEPS.append((name, step))
+
+    return register
+
+
+def until(condition: Callable[[], Any], what: str) -> Any:
+    limit = time.monotonic() + PATIENCE
+    while not (found := condition()):
+        assert time.monotonic() < limit, f"never came: {what}"
+        time.sleep(0.2)
+    return found
+
+
+def raises(kind: type[BaseException], work: Callable[[], object]) -> BaseException:
+    try:
+        found = work()
+    except kind as problem:
+        return problem
+    raise AssertionError(f"no {kind.__name__}: {found!r}")
+
+
+def html(thing: Any) -> str:
+    return str(thing._repr_html_())
