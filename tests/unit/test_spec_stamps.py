@@ -11,10 +11,11 @@ import pytest
 from specrunner.core.errors import Place, SpecrunnerError
 from specrunner.core.keys import Key
 from specrunner.core.resources import Resource
-from specrunner.spec import cache, files, tree
-from specrunner.spec.cache import OFF, STATE
+from specrunner.spec import cache, gathering, tree
+from specrunner.spec.cache import OFF
 from specrunner.spec.desired import check, load
 from specrunner.spec.stamps import is_settled, now_in, stamp_of
+from specrunner.spec.tracked import STATE
 from tests.unit.spec_samples import sample, task
 
 TASK = Key.parse("Task/forecasting/t")
@@ -49,9 +50,9 @@ def opened(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         seen.append(Path(path).name)
         return tree.content(path)
 
-    monkeypatch.setattr(files, "content", content)
+    monkeypatch.setattr(gathering, "content", content)
     read(root)
-    monkeypatch.setattr(files, "content", tree.content)
+    monkeypatch.setattr(gathering, "content", tree.content)
     return sorted(seen)
 
 
@@ -163,7 +164,7 @@ def test_a_patch_over_a_file_that_is_changed_meanwhile_is_told(root: Path, monke
     (root / "environments/default").mkdir(parents=True)
     (root / "environments/default/t.yaml").write_text(patch)
     assert read(root).spec["timeout"] == 540
-    monkeypatch.setattr(files, "key_of", lambda data: b"another")
+    monkeypatch.setattr(gathering, "key_of", lambda data: b"another")
     with pytest.raises(SpecrunnerError, match="was changed while it was read"):
         read(root)
 
