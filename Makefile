@@ -1,17 +1,22 @@
 # Two commands, each of which creates what it needs:
 #   make demo   applies the example in examples/specs/house-price and shows its first predictions
-#   make test   runs the tests
+#   make test   runs the tests, but those that drive the platform's own client
+#   make test-sdk  runs those: it installs both public versions of that client, once, and takes some minutes
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check clean
+.PHONY: demo test test-sdk check clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/demo.py
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -q -n logical --dist loadfile
+
+# Sessions wait for schedules most of the time, so there are more of them at once than processors.
+test-sdk: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -q --sdk tests/sdk -n 8 --dist loadgroup
 
 # What CI runs before the tests.
 check: $(VENV)/.installed-dev

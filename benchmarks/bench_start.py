@@ -13,12 +13,14 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from benchmarks.figures import compared, stages
+from benchmarks.peers import rq_start
 from specrunner.cli.wiring import STATE_FOLDER, open_target
 from specrunner.core.keys import Key, Kind
 from specrunner.core.outcome import RunView
@@ -125,17 +127,32 @@ def instant(moment: datetime) -> float:
     return moment.timestamp()
 
 
+@contextmanager
+def peers(python: str, main: Path) -> Iterator[Mapping[str, Callable[[], float]]]:
+    """How others start main.py, as far as they are installed; each gives the seconds to its first line."""
+    if words := rq_start.missing():
+        print(f"without RQ: {words}")
+        yield {}
+        return
+    with rq_start.starting(python, main) as start:
+        yield {"RQ with a subprocess": start}
+
+
 def bench_engine(root: Path, rounds: int) -> None:
     with open_target(root) as target:
         python, main = python_of(root, target), root / "code" / "main.py"
         engine_round(root, target)  # the first one of a process loads and starts the API for runs
-        bare, ours = [], []
-        for _ in range(rounds):
-            bare.append(bare_start(python, main))
-            ours.append(engine_round(root, target))
-    seconds = [found["first line of main.py"] - found["begun"] for found in ours]
+        taken: dict[str, list[float]] = {"bare python main.py": [], "specrunner": []}
+        ours = []
+        with peers(python, main) as others:
+            for _ in range(rounds):
+                taken["bare python main.py"].append(bare_start(python, main))
+                ours.append(found := engine_round(root, target))
+                taken["specrunner"].append(found["first line of main.py"] - found["begun"])
+                for name, start in others.items():
+                    taken.setdefault(name, []).append(start())
     print(f"Engine, one open process: submit to first line, {rounds} rounds")
-    print(*compared({"bare python main.py": bare, "specrunner": seconds}, "bare python main.py"), sep="\n")
+    print(*compared(taken, "bare python main.py"), sep="\n")
     print("  where it goes (p50):")
     print(*stages(ours), sep="\n")
 

@@ -27,6 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="short",
         help="How long to fuzz: some hundred inputs, or a million.",
     )
+    parser.addoption("--sdk", action="store_true", help="Run the tests with the platform's own client too.")
     parser.addoption("--fuzz-seed", type=int, help="The seed of the fuzzers; default: 1 for short, the time for full.")
 
 

@@ -89,11 +89,14 @@ print(f"{arguments['greeting']} from a run of specrunner.")
 @click.argument("folder", required=False, type=click.Path(file_okay=False, path_type=Path), metavar="[DIR]")
 @click.option("--example", metavar="EXAMPLE", help="Begin with an example that specrunner ships: house-price.")
 @click.option("--name", metavar="NAME", help="The name of the project; default: that of the folder, or the example's.")
+@click.option("--github", is_flag=True, help="Also write workflows for GitHub; in a spec repository, only these.")
 @directory_option
-def init(root: Path, folder: Path | None, example: str | None, name: str | None) -> None:
+def init(root: Path, folder: Path | None, example: str | None, name: str | None, github: bool) -> None:
     """Write a spec repository that works into DIR, by default the current folder. Overwrites nothing."""
     target = root / folder if folder else root
-    files = _example(example, name) if example else _starter(_project_name(target, name))
+    files = _workflows() if github else {}
+    if not (github and (target / "specrunner.yaml").is_file() and example is None):
+        files |= _example(example, name) if example else _starter(_project_name(target, name))
     kept = {".gitignore"} if (target / ".gitignore").is_file() else set()
     new = {path: data for path, data in files.items() if path not in kept}
     _refuse_existing(target, new)
@@ -134,12 +137,22 @@ def _example(example: str, name: str | None) -> dict[str, bytes]:
     return files
 
 
+def _workflows() -> dict[str, bytes]:
+    """The workflows that are shipped, by relative path."""
+    top = _shipped()
+    return {path.relative_to(top).as_posix(): path.read_bytes() for path in sorted(top.glob(".github/workflows/*.yml"))}
+
+
 def _examples() -> dict[str, Path]:
+    return {path.name: path for path in _shipped().iterdir() if (path / "specrunner.yaml").is_file()}
+
+
+def _shipped() -> Path:
     """The wheel carries the examples inside the package, a checkout at the top of the repository."""
     package = Path(__file__).resolve().parents[1]
     for folder in (package / "examples", package.parent / "examples" / "specs"):
         if folder.is_dir():
-            return {path.name: path for path in folder.iterdir() if (path / "specrunner.yaml").is_file()}
+            return folder
     raise SpecrunnerError(
         "The examples are missing.", f"They are neither in {package} nor beside it.", "Install specrunner anew."
     )

@@ -58,7 +58,7 @@ def validate(root: Path, environment: str | None, offline: bool, author: str) ->
     """Check the specs; every problem becomes an annotation at its line."""
     from specrunner.cli.ci_plan import validated
 
-    with open_desk(os.environ, author) as desk:
+    with open_desk(os.environ, root, author) as desk:
         return validated(desk, root, environment, offline)
 
 
@@ -73,7 +73,7 @@ def plan(root: Path, environment: str | None, offline: bool, author: str, out: s
     from specrunner.cli.ci_plan import planned
 
     file = new_file(Path(out).resolve(), "--out") if out else None
-    with open_desk(os.environ, author) as desk:
+    with open_desk(os.environ, root, author) as desk:
         return planned(desk, root, environment, offline, file)
 
 
@@ -96,7 +96,7 @@ def apply(root: Path, environment: str | None, author: str, expect: str | None, 
     """Apply what the merged pull request has shown, and nothing else; report what came of it."""
     from specrunner.cli.ci_apply import Wanted, applied
 
-    with open_desk(os.environ, author, root) as desk:
+    with open_desk(os.environ, root, author) as desk:
         return applied(desk, root, Wanted(environment, expect, review, force))
 
 
@@ -108,7 +108,7 @@ def drift(root: Path, environment: str | None, author: str) -> int:
     """Look for what somebody else has changed; one issue says so, and is closed when it is gone."""
     from specrunner.cli.ci_plan import drifted
 
-    with open_desk(os.environ, author) as desk:
+    with open_desk(os.environ, root, author) as desk:
         return drifted(desk, root, environment)
 
 
@@ -120,7 +120,7 @@ def tick(root: Path, environment: str | None, author: str) -> int:
     """Run what is due, as `specrunner tick` does; one issue tells of runs that fail."""
     from specrunner.cli.ci_passing import passed
 
-    with open_desk(os.environ, author, root) as desk:
+    with open_desk(os.environ, root, author) as desk:
         return passed(desk, root, environment, "tick")
 
 
@@ -132,5 +132,5 @@ def record(root: Path, environment: str | None, author: str) -> int:
     """Write the status of what is live, as `specrunner record` does."""
     from specrunner.cli.ci_passing import passed
 
-    with open_desk(os.environ, author, root) as desk:
+    with open_desk(os.environ, root, author) as desk:
         return passed(desk, root, environment, "record")

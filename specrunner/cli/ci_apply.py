@@ -7,20 +7,22 @@ and can be approved by its hash.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from specrunner.cli.ci_plan import failed, plan_context
-from specrunner.cli.desk import Desk, quiet_log
+from specrunner.cli.desk import ROOM, Desk, inside_workspace, quiet_log
 from specrunner.cli.notifying import applied_news, run_page, secrets_at, tell
 from specrunner.cli.planning import Request, braked_words, planned_for
 from specrunner.cli.terminal import say
 from specrunner.cli.wiring import load_desired
 from specrunner.cli.work import How, at_work, carry_out, check_hash
 from specrunner.core.decide import Wishes
-from specrunner.core.errors import SpecrunnerError, StalePlan
+from specrunner.core.errors import Diagnostic, SpecrunnerError, StalePlan
 from specrunner.core.news import news_of_failure
+from specrunner.core.outcome import Fate
 from specrunner.core.resources import Owner
 from specrunner.forge.reviewed import Merged, Reviewed, hash_words, merged_pull_request, reviewed_plan
 from specrunner.forge.statuses import State
@@ -28,7 +30,7 @@ from specrunner.report.diagnostics import diagnostic_lines
 from specrunner.report.markdown import OUTCOME_HEADER, outcome_markdown, plan_markdown
 from specrunner.report.outcomes import outcome_summary
 from specrunner.report.problems import problems_markdown
-from specrunner.report.words import plan_summary
+from specrunner.report.words import plan_summary, run_words
 
 if TYPE_CHECKING:
     from specrunner.core.notifications import News
@@ -52,7 +54,7 @@ class Wanted:
 
 
 @dataclass(slots=True)
-class _Course:
+class Course:
     """What is known of an apply by the time that it ends, however it ends."""
 
     merged: Merged | None = None
@@ -69,7 +71,7 @@ def applied(desk: Desk, root: Path, wanted: Wanted) -> int:
         desired = load_desired(root, wanted.environment)
     except SpecrunnerError as problem:
         return failed(desk, root, wanted.environment, problem, lambda owner, text: _open(desk, owner, text))
-    course = _Course()
+    course = Course()
     how = How(yes=True, force=wanted.force, told=lambda outcome: setattr(course, "outcome", outcome))
     request = Request(root, Wishes())
     try:
@@ -82,12 +84,24 @@ def applied(desk: Desk, root: Path, wanted: Wanted) -> int:
         course.problem, course.code = problem, problem.exit_code
         with quiet_log():
             say(diagnostic_lines(problem.diagnostics))
-    _report(desk, course, desired.owner)
+    desk.annotate(*_told(course), prefix=inside_workspace(root))
+    report(desk, course, desired.owner)
     _notify(root, desired, course)
     return course.code
 
 
-def _notify(root: Path, desired: Desired, course: _Course) -> None:
+def _told(course: Course) -> Iterator[Diagnostic]:
+    """What is annotated: why nothing was applied, or each step and run that failed."""
+    if course.problem is not None:
+        yield from course.problem.diagnostics
+    if course.outcome is not None:
+        yield from course.outcome.problems
+        yield from (step.problem for step in course.outcome.with_fate(Fate.FAILED) if step.problem is not None)
+        for run in course.outcome.unsuccessful_runs:
+            yield Diagnostic(f"the run of {run.task} ended as {run_words(run)}", run.detail)
+
+
+def _notify(root: Path, desired: Desired, course: Course) -> None:
     news = course.news
     if course.problem is not None:
         detail = "\n".join(one.summary for one in course.problem.diagnostics)
@@ -95,7 +109,7 @@ def _notify(root: Path, desired: Desired, course: _Course) -> None:
     tell(desired.notifications, news, secrets_at(root))
 
 
-def _check_approved(desk: Desk, course: _Course, planned: Planned, wanted: Wanted) -> None:
+def _check_approved(desk: Desk, course: Course, planned: Planned, wanted: Wanted) -> None:
     """Raises StalePlan for a plan that nobody has seen."""
     plan = planned.plan
     if desk.github is not None:
@@ -143,7 +157,8 @@ def _approving(plan: Plan) -> str:
     )
 
 
-def _report(desk: Desk, course: _Course, owner: Owner) -> None:
+def report(desk: Desk, course: Course, owner: Owner) -> None:
+    """Tell what came of it: summary, outputs, comment, status, and the issue."""
     markdown = _markdown(course, owner)
     plan = course.planned.plan if course.planned else None
     words = _words(course)
@@ -161,14 +176,14 @@ def _report(desk: Desk, course: _Course, owner: Owner) -> None:
         desk.close_issue(ISSUE, owner, f"Applied: {words} {desk.around.run_url}".strip())
 
 
-def _markdown(course: _Course, owner: Owner) -> str:
+def _markdown(course: Course, owner: Owner) -> str:
     if course.outcome is not None:
-        return outcome_markdown(course.outcome)
+        return outcome_markdown(course.outcome, limit=ROOM)
     problems = course.problem.diagnostics if course.problem else ()
-    return problems_markdown(owner, problems, name=OUTCOME_HEADER, title="Nothing was applied")
+    return problems_markdown(owner, problems, name=OUTCOME_HEADER, title="Nothing was applied", limit=ROOM)
 
 
-def _words(course: _Course) -> str:
+def _words(course: Course) -> str:
     if course.outcome is not None:
         return outcome_summary(course.outcome)
     if course.problem is not None:

@@ -8,12 +8,14 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Final, TextIO
 
-from specrunner.cli.desk import Desk, quiet_log
+from specrunner.cli.desk import ROOM, Desk, quiet_log
 from specrunner.core.errors import SpecrunnerError, UsageError
 from specrunner.core.resources import Owner
+from specrunner.report.comments import size
 from specrunner.report.escaping import comment, fenced
 
 _MOST: Final = 400  # lines of what was said that are shown
+_LONGEST: Final = 1_000  # characters of one of them
 
 
 class _Both(io.TextIOBase):
@@ -36,7 +38,7 @@ def passed(desk: Desk, root: Path, environment: str | None, command: str) -> int
     """Call the command; its status. One issue tells of a failure and is closed by the next success."""
     owner = _owner(root, environment)
     code, said = _called(root, environment, command)
-    body = "\n".join(fenced(said.splitlines()[-_MOST:], "text"))
+    body = "\n".join(fenced(last_lines(said), "text"))
     words = f"`specrunner {command}` ended with {code}."
     desk.summary(f"### {words}\n\n{body}")
     desk.outputs(changes="", hash="", summary=words)
@@ -48,6 +50,19 @@ def passed(desk: Desk, root: Path, environment: str | None, command: str) -> int
         told = f"{header}\n{words} [Run]({desk.around.run_url})\n\n{body}"
         desk.open_issue(name, owner, f"specrunner {command} failed: {owner}", told)
     return code
+
+
+def last_lines(said: str) -> list[str]:
+    """The end of what was said, as far as an issue has room for it."""
+    lines: list[str] = []
+    room = ROOM
+    for line in reversed(said.splitlines()[-_MOST:]):
+        short = line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
+        room -= size(short) + 1
+        if room < 0:
+            break
+        lines.append(short)
+    return lines[::-1]
 
 
 def _called(root: Path, environment: str | None, command: str) -> tuple[int, str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from specrunner.cli.desk import Desk, inside_workspace, quiet_log
+from specrunner.cli.desk import ROOM, Desk, inside_workspace, quiet_log
 from specrunner.cli.offline import from_fork
 from specrunner.cli.planning import Request, braked_words, history, planned_for, save
 from specrunner.cli.terminal import say
@@ -108,7 +108,7 @@ def failed(
     """Report what keeps a step from its work; `tell` is called where it is known whose specs these are."""
     owner = _owner(root, environment)
     desk.annotate(*problem.diagnostics, prefix=inside_workspace(root))
-    markdown = problems_markdown(owner, problem.diagnostics)
+    markdown = problems_markdown(owner, problem.diagnostics, limit=ROOM)
     desk.summary(markdown)
     errors = sum(one.severity is Severity.ERROR for one in problem.diagnostics)
     desk.outputs(changes="", hash="", summary=f"{counted(errors, 'problem')}.")

@@ -45,21 +45,22 @@ def mask(text: str) -> None:
         click.echo(f"::add-mask::{text}")
 
 
-def hand_to_git(token: Secret, server: str, root: Path, environ: MutableMapping[str, str]) -> None:
-    """Let git push with the token, in this process and those it starts; nothing is written to the checkout.
+def git_environ(token: Secret, server: str, root: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables with which git gets in with the token; nothing is written to the checkout.
 
-    Where git has an authorization for the server already, from `actions/checkout`, that one stays: the server refuses
-    two. The code of tasks gets none of these variables.
+    None where git has an authorization for the server already, from `actions/checkout`: the server refuses two.
     """
     key = f"http.{server}/.extraheader"
     if _configured(root, key, environ) or not _is_ours(_configured(root, "remote.origin.url", environ), server):
-        return
+        return {}
     basic = base64.b64encode(f"x-access-token:{token.reveal()}".encode()).decode()
     mask(basic)
     count = int(environ.get("GIT_CONFIG_COUNT") or 0)
-    environ["GIT_CONFIG_COUNT"] = str(count + 1)
-    environ[f"GIT_CONFIG_KEY_{count}"] = key
-    environ[f"GIT_CONFIG_VALUE_{count}"] = f"AUTHORIZATION: basic {basic}"
+    return {
+        "GIT_CONFIG_COUNT": str(count + 1),
+        f"GIT_CONFIG_KEY_{count}": key,
+        f"GIT_CONFIG_VALUE_{count}": f"AUTHORIZATION: basic {basic}",
+    }
 
 
 def _is_ours(remote: str, server: str) -> bool:

@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import click
 
-from specrunner.cli.ci_surroundings import hand_to_git
+from specrunner.cli.ci_surroundings import git_environ
+from specrunner.cli.offline import from_fork
 from specrunner.core.errors import Diagnostic, Severity, SpecrunnerError
 from specrunner.core.resources import Owner
 from specrunner.core.values import Secret
@@ -24,10 +26,14 @@ from specrunner.forge.issues import Subject, close, keep_open
 from specrunner.forge.statuses import State, set_status
 from specrunner.forge.sticky import own_login, put_sticky
 from specrunner.forge.surroundings import Surroundings, read_surroundings
+from specrunner.record.plumbing import lend
+from specrunner.report.comments import LIMIT
 from specrunner.report.github import github_lines
 
 TOKEN = "GITHUB_TOKEN"  # noqa: S105 - the name of a variable, no secret
-_MASKED_LATER = "Allow it under `permissions:` of the job, if you want it."
+ROOM: Final = LIMIT - 2_000  # characters of what goes into an issue, below its own first lines
+_ALLOW = "Allow it under `permissions:` of the job, if you want it."
+_FORK = "The token of a pull request from a fork may only read; there is nothing to mend."
 
 
 @dataclass(frozen=True)
@@ -91,7 +97,8 @@ class Desk:
             action(self.need())
         except SpecrunnerError as problem:
             reason = " ".join(part for part in (problem.summary, problem.detail) if part)
-            remedy = _MASKED_LATER if isinstance(problem, MissingRight) else problem.remedy
+            allow = _FORK if from_fork() else _ALLOW
+            remedy = allow if isinstance(problem, MissingRight) and self.github is not None else problem.remedy
             self.summary(f"> ⚠ specrunner could not {what}. {reason} {remedy}")
             self.annotate(Diagnostic(f"could not {what}", reason, remedy, severity=Severity.WARNING))
 
@@ -107,18 +114,18 @@ def subject_of(owner: Owner) -> Mapping[str, str]:
 
 
 @contextmanager
-def open_desk(environ: MutableMapping[str, str], author: str = "", pushing: Path | None = None) -> Iterator[Desk]:
-    """The desk of this step. The token is taken out of the environment: no program started here needs it but git.
+def open_desk(environ: MutableMapping[str, str], root: Path, author: str = "") -> Iterator[Desk]:
+    """The desk of this step, for the specs at `root`.
 
-    Git gets it where status is pushed, for the repository around `pushing`.
+    The token is taken out of the environment: of all programs that are started here git alone gets it, which asks for
+    the status branch, and pushes it.
     """
     around = read_surroundings(environ)
     token = environ.pop(TOKEN, "")
     if not token:
         yield Desk(around, None, author)
         return
-    if pushing is not None:
-        hand_to_git(Secret(token), around.server, pushing, environ)
+    lend(git_environ(Secret(token), around.server, root, environ))
     with closing(GitHub(around.api, around.repository, Secret(token))) as github:
         yield Desk(around, github, author)
 

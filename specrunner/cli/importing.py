@@ -10,7 +10,7 @@ import click
 
 from specrunner.cli.options import key as key_of
 from specrunner.cli.terminal import say
-from specrunner.cli.wiring import directory_option, environment_option, load_desired, open_target, state_of
+from specrunner.cli.wiring import check_applied, directory_option, environment_option, load_desired, open_target
 from specrunner.core.errors import NotFound, Refused, SpecrunnerError, UsageError
 from specrunner.core.keys import Key
 from specrunner.core.resources import Desired, Live, LiveObject, references_of
@@ -39,7 +39,7 @@ def import_(keys: tuple[Key, ...], root: Path, environment: str | None, out: str
     """
     from specrunner.spec.importing import imported
 
-    state_of(root)
+    check_applied(root)
     desired = load_desired(root, environment, offline=True, why=_WHY)
     file = _file(root, out) if out else None
     folder = file.parent.relative_to(root).as_posix() if file else "."

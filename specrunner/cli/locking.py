@@ -10,7 +10,7 @@ import click
 from specrunner.cli.options import yes_option
 from specrunner.cli.planning import clock
 from specrunner.cli.terminal import confirmed, interactive, say
-from specrunner.cli.wiring import directory_option, environment_option, open_target, state_of
+from specrunner.cli.wiring import check_applied, directory_option, environment_option, open_target
 from specrunner.core.errors import UsageError
 from specrunner.core.resources import Owner
 from specrunner.report.lines import Line, counted
@@ -33,7 +33,7 @@ def unlock(root: Path, environment: str | None, every: bool, yes: bool) -> int:
     """
     if every and environment:
         raise UsageError("--all and -e exclude each other.", remedy="Leave one of them out.")
-    state_of(root)
+    check_applied(root)
     name = None if every else str(_owner(root, environment))
     with open_target(root) as target:
         found = [lease for lease in target.leases() if name is None or lease.excludes(name)]

@@ -44,9 +44,13 @@ COMMANDS: Final = {
     "resume": "tasks",
     "backfill": "backfilling",
     "infer": "pipelines",
+    "pipeline": "pipelines",
     "env": "environments",
     "doctor": "doctor",
     "secrets": "secrets",
+    "user": "users",
+    "token": "tokens",
+    "audit": "tokens",
     "ci": "ci",  # for workflows; not listed in the help, where it would stand in people's way
 }
 # Commands that may change what is on the target, be it a lease or the log of inferences. No other does, whatever its
@@ -66,7 +70,12 @@ WRITES: Final = frozenset(
         "backfill",
         "infer",
         "secrets",
+        "user",
         "env prune",
+        "pipeline deploy",
+        "pipeline undeploy",
+        "token create",
+        "token revoke",
         "ci apply",
         "ci record",
         "ci tick",
@@ -97,9 +106,13 @@ SHORT: Final = {
     "resume": "Let a suspended task start by itself again.",
     "backfill": "Run a task for the instants that its schedule has missed.",
     "infer": "Infer on the rows of a file through a deployed pipeline.",
+    "pipeline": "Look at pipelines, deploy them by hand, read their logs.",
     "env": "Look after the environments that runs are started in.",
     "doctor": "Check what this machine can and cannot do.",
     "secrets": "Change the key that stored secrets are sealed with.",
+    "user": "Say who may log in to the server of a state folder.",
+    "token": "Say who may call the server here, and what they may do.",
+    "audit": "Show who did what through the server.",
 }
 
 

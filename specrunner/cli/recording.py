@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +16,7 @@ from specrunner.cli.wiring import STATE_FOLDER, directory_option, environment_op
 from specrunner.core.errors import Severity, SpecrunnerError
 from specrunner.core.interrupted import Interrupted
 from specrunner.core.recorded import NO_RECORDS, Records
-from specrunner.core.resources import Desired
+from specrunner.core.resources import Desired, Owner
 from specrunner.report.diagnostics import diagnostic_lines
 from specrunner.report.lines import Line
 
@@ -231,6 +232,36 @@ def share(written: Written | None) -> None:
         say(diagnostic_lines(warnings), stderr=True)
 
 
+def record_by_hand(root: Path, target: Target, owner: Owner | None, *, push: bool) -> None:
+    """Record how a run went that a person has asked for, where the project has a branch for that.
+
+    What goes wrong is a warning: the run is what was asked for, and the next record brings it along.
+    """
+    from specrunner.cli.wiring import read_specs
+    from specrunner.engine.clock import SystemClock
+
+    try:
+        desired = read_specs(root, owner.environment if owner is not None else None, offline=True)
+        place = status_place(root, desired)
+        if place is None or place.shared is None or not place.declared or owner != desired.owner:
+            return
+        record_now(place, desired.owner, target, SystemClock().now())
+        if push:
+            place.shared.push()
+    except SpecrunnerError as problem:
+        warnings = [replace(one, severity=Severity.WARNING) for one in problem.diagnostics]
+        say(diagnostic_lines(warnings), stderr=True)
+
+
+def record_now(place: Place, owner: Owner, target: Target, now: datetime) -> str | None:
+    """Write what is live and how runs went; the path of the page, None where nothing was to write."""
+    from specrunner.record.status import record as write
+
+    page = write(place.repository, owner, None, target, now=now, policy=place.policy)
+    warn(place)
+    return page
+
+
 @click.command("record")
 @directory_option
 @environment_option
@@ -242,7 +273,6 @@ def record(root: Path, environment: str | None, push: bool) -> int:
     that has lost its memory nothing but the push is done.
     """
     from specrunner.cli.planning import clock
-    from specrunner.record.status import record as write
 
     desired = load_desired(root, environment, offline=True)
     place = status_place(root, desired)
@@ -252,7 +282,7 @@ def record(root: Path, environment: str | None, push: bool) -> int:
     with open_target(root, desired) as target:
         page = None
         if target.remembers(desired.owner):
-            page = write(place.repository, desired.owner, None, target, now=clock().now(), policy=place.policy)
+            page = record_now(place, desired.owner, target, clock().now())
         else:
             say([Line("Nothing of this project was applied here, so nothing new is recorded.", "dim")])
     warn(place)

@@ -9,7 +9,9 @@ import click
 
 from specrunner.cli.arguments import arguments_options, given_arguments
 from specrunner.cli.notifying import tell_runs
+from specrunner.cli.options import recording_options
 from specrunner.cli.planning import clock
+from specrunner.cli.recording import record_by_hand
 from specrunner.cli.terminal import say, say_json, table
 from specrunner.cli.wiring import directory_option, find_key, interruptible, json_option, open_target
 from specrunner.core.errors import NotFound, SpecrunnerError
@@ -33,9 +35,19 @@ _SHORTEST_ID = 4  # characters of a run's id; fewer may be anything
 @click.argument("task")
 @arguments_options
 @click.option("--wait/--no-wait", default=True, help="Wait for its end, or leave once it was started; default: wait.")
+@recording_options
 @directory_option
 @json_option
-def run(root: Path, task: str, as_texts: tuple[str, ...], as_values: tuple[str, ...], wait: bool, as_json: bool) -> int:
+def run(
+    root: Path,
+    task: str,
+    as_texts: tuple[str, ...],
+    as_values: tuple[str, ...],
+    wait: bool,
+    record: bool,
+    push: bool,
+    as_json: bool,
+) -> int:
     """Run TASK now, whatever its schedule, and wait for its end; exit 6 if it does not end well.
 
     Interrupted, it exits 130 and the run goes on. With arguments of its own it is a run beside what is declared: the
@@ -46,13 +58,21 @@ def run(root: Path, task: str, as_texts: tuple[str, ...], as_values: tuple[str, 
         key = find_key(target, Kind.TASK, task)
         found = target.read()[key]
         order, args = (None, _merged(found, given)) if given else (_open_order(found), None)
+        host = target.host()
+        if host is not None and not as_json:
+            say([Line(f"`specrunner serve` (process {host.pid}) carries it out.", "dim")], stderr=True)
         with interruptible(target.stop_waiting):
             ended = target.run(key, order, args, wait=wait)
+        left_alone = not ended.status.ended and target.host() is None
         tell_runs(root, target, [ended])
+        if record and ended.status.ended and target.host() is None:
+            record_by_hand(root, target, found.owner, push=push)
     if as_json:
         say_json(run_json(ended))
     else:
         _tell(ended, wait=wait)
+    if left_alone:
+        say(left_alone_lines(), stderr=True)
     if not ended.status.ended:
         return INTERRUPTED if wait else 0
     return 0 if ended.succeeded else RUN_FAILED
@@ -87,6 +107,20 @@ def started_lines(found: RunView) -> list[Line]:
     return [
         Line(f"Run {found.id} of {found.task} is {found.status}.", "run"),
         Line(f"    → `specrunner logs --follow {found.id[:8]}` shows it to its end.", "remedy"),
+    ]
+
+
+def left_alone_lines() -> list[Line]:
+    """What to know where runs go on and nobody hosts them."""
+    return [
+        Line(
+            "Nobody hosts this folder: what goes on finds no API for its connections, models and pipelines, and no",
+            "warning",
+        ),
+        Line(
+            "further attempt follows one that fails, until `specrunner serve` or a command that waits is there.",
+            "warning",
+        ),
     ]
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from specrunner.cli.controlling import Following, controller_of, followed, following_options, webhook
+from specrunner.cli.keeping import recorded
+from specrunner.cli.listening import Listening
 from specrunner.cli.terminal import say
 from specrunner.cli.watching import telling
 from specrunner.cli.wiring import STATE_FOLDER, directory_option, interruptible, open_engine
@@ -19,9 +21,7 @@ from specrunner.report.lines import Line, counted
 if TYPE_CHECKING:
     from specrunner.engine.engine import Engine
     from specrunner.engine.host import Host
-    from specrunner.server.host import Serving
 
-LOOPBACK = frozenset({"127.0.0.1", "localhost"})
 TAKEN_OVER = 1
 
 
@@ -29,33 +29,55 @@ TAKEN_OVER = 1
 @directory_option
 @click.option("--host", "address", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(1, 65535), help="The port of the API; default: the one it had before.")
+@click.option("--tls-cert", metavar="FILE", type=click.Path(path_type=Path), help="Serve TLS with this certificate.")
+@click.option("--tls-key", metavar="FILE", type=click.Path(path_type=Path), help="The key of that certificate.")
+@click.option(
+    "--open", "opened", is_flag=True, help="Ask programs on this machine for no token, though tokens were made."
+)
 @click.option(
     "--max-runs", type=click.IntRange(1), help="How many runs are under way at once; default: twice the processors."
 )
 @following_options
-def serve(root: Path, address: str, port: int | None, max_runs: int | None, following: Following) -> int:
-    """Host what was applied here: schedules fire, services are kept alive, runs get their API.
+def serve(
+    root: Path,
+    address: str,
+    port: int | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    opened: bool,
+    max_runs: int | None,
+    following: Following,
+) -> int:
+    """Host what was applied here: schedules fire, services are kept alive, runs and people get their API.
 
     With --repo it also follows a branch: what is merged there is applied here, and what somebody else changes on the
     target is put right.
 
-    Ends at Ctrl-C or SIGTERM. Runs go on then, and the next host takes them up.
+    On this machine alone the API asks for no token until one was made. On any other address it always does, and
+    there has to be one. Ends at Ctrl-C or SIGTERM. Runs go on then, and the next host takes them up.
     """
     from specrunner.engine.clock import SystemClock
     from specrunner.reconcile.lease import this_process
 
-    _check_address(address)
+    listening = Listening(address, port, tls_cert, tls_key, opened)
+    listening.check()
+    if not (root / STATE_FOLDER / "state.db").exists():
+        listening.check_token(None)  # rather than making a state folder for nothing
     controller = controller_of(following.repo, following, root / STATE_FOLDER) if following.repo else None
     if controller is None:
-        _check_folder(root)
+        check_folder(root)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     for name in ("uvicorn", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)  # what they say of their start and end, we say ourselves
-    with open_engine(root / STATE_FOLDER, port, webhook(following, controller), _offered) as engine:
+    besides = webhook(following, controller)
+    with open_engine(root / STATE_FOLDER, listening.loopback_port, besides, listening.serving) as engine:
+        listening.check_token(engine)
         host = engine.host(max_runs or 2 * (os.cpu_count() or 1))
         specs = controller.specs if controller else lambda: root
-        with interruptible(host.leave), telling(engine, specs), followed(controller):
-            kept = host.serve(this_process(SystemClock(), os.environ), lambda: say(_serving(engine, host, root)))
+        with interruptible(host.leave), telling(engine, specs), recorded(specs, engine), followed(controller):
+            kept = host.serve(
+                this_process(SystemClock(), os.environ), lambda: say(_serving(engine, host, root, listening))
+            )
         going = len([run for run in engine.history.active() if run.started_at is not None])
     if not kept:
         say([Line("Another process hosts this state folder by now; this one has left.", "error")], stderr=True)
@@ -64,23 +86,7 @@ def serve(root: Path, address: str, port: int | None, max_runs: int | None, foll
     return 0
 
 
-def _offered(engine: Engine) -> Serving:
-    """What is offered to others than runs: everything, to this machine's user, until a token is made."""
-    from specrunner.server.host import Serving
-
-    return Serving(lambda _run: engine.runs.ring(), lambda: not engine.tokens.any_valid())
-
-
-def _check_address(address: str) -> None:
-    if address not in LOOPBACK:
-        raise UsageError(
-            f"This specrunner does not listen on {address}.",
-            detail="Its API knows the tokens of runs and no users, so it answers on this machine alone.",
-            remedy="Leave --host out; from elsewhere, go through an SSH tunnel or a proxy that asks who is there.",
-        )
-
-
-def _check_folder(root: Path) -> None:
+def check_folder(root: Path) -> None:
     """Raises UsageError where there is nothing to host, rather than making a state folder anywhere."""
     if not (root / STATE_FOLDER / "state.db").exists() and not (root / "specrunner.yaml").exists():
         raise UsageError(
@@ -89,12 +95,13 @@ def _check_folder(root: Path) -> None:
         )
 
 
-def _serving(engine: Engine, host: Host, root: Path) -> list[Line]:
+def _serving(engine: Engine, host: Host, root: Path, listening: Listening) -> list[Line]:
     """What is hosted, and where."""
     kept, most = host.kept, counted(host.max_runs, "run")
     words = f"{counted(kept.schedules, 'schedule')}, {counted(kept.services, 'service')}, at most {most} at once."
     return [
         Line(f"Serving {root}: {words}", "bold"),
         Line(f"API for runs: {engine.run_api().address()}"),
+        *([Line(f"API: {listening.public.address}")] if listening.public else []),
         Line("Ctrl-C ends this; runs go on.", "dim"),
     ]

@@ -1,43 +1,135 @@
-"""What is live, as a table."""
+"""What is live, and how it went: as the target tells it, or as it was recorded."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 import click
 
+from specrunner.cli.planning import clock
+from specrunner.cli.recording import status_place, warn
 from specrunner.cli.terminal import say, say_json, table
-from specrunner.cli.wiring import directory_option, json_option, open_target
+from specrunner.cli.wiring import (
+    directory_option,
+    environment_option,
+    interruptible,
+    json_option,
+    open_target,
+    read_specs,
+)
+from specrunner.core.errors import SpecrunnerError
 from specrunner.core.keys import Key, Kind
 from specrunner.core.outcome import RunView
 from specrunner.core.resources import LiveObject
-from specrunner.core.values import iso, short_sha
+from specrunner.core.values import Json, format_duration, iso, short_sha
 from specrunner.report.as_json import live_json, run_json
 from specrunner.report.lines import Line
+from specrunner.report.sizes import ago
 from specrunner.report.text import run_words
 from specrunner.targets.base import SUSPENDED, Target
 
+COLUMNS: Final = ("kind", "workspace", "name", "state", "last run", "next run", "version", "owner")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One object with its last run, and the next instant of its schedule."""
+
+    found: LiveObject
+    last: RunView | None = None
+    next: datetime | None = None
+
 
 @click.command()
+@click.option("--recorded", is_flag=True, help="As it was recorded, by whatever machine; not what is live here.")
+@click.option("--watch", is_flag=True, help="Show it again every two seconds, until Ctrl-C.")
 @directory_option
+@environment_option
 @json_option
-def status(root: Path, as_json: bool) -> None:
-    """Show what is live, and how the last run of each task went."""
+def status(root: Path, recorded: bool, watch: bool, environment: str | None, as_json: bool) -> None:
+    """Show what is live, and how the last run of each task went.
+
+    With --recorded it is what the status branch or folder tells, also of what other machines have run.
+    """
+    if not watch:
+        _show(_recorded(root, environment) if recorded else _live(root), as_json=as_json)
+        return
+    leaving = False
+
+    def leave() -> None:
+        nonlocal leaving
+        leaving = True
+
+    with interruptible(leave):
+        while not leaving:
+            shown = _recorded(root, environment) if recorded else _live(root)
+            if not as_json:
+                click.clear()
+            _show(shown, as_json=as_json)
+            until = time.monotonic() + 2.0
+            while not leaving and time.monotonic() < until:
+                time.sleep(0.1)
+
+
+def _live(root: Path) -> list[Shown]:
+    """What the target tells."""
     with open_target(root, must_exist=True) as target:
         live = {key: _as_it_is(target, found) for key, found in target.read().items()}
         last: dict[Key, RunView] = {}
         for view in target.runs():
             last.setdefault(view.task, view)
+        return [Shown(found, last.get(key), _next(found)) for key, found in sorted(live.items())]
+
+
+def _recorded(root: Path, environment: str | None) -> list[Shown]:
+    """What the records tell. Raises SpecrunnerError where the project wants none."""
+    from specrunner.record.ticks import last_recorded
+
+    desired = read_specs(root, environment, offline=True)
+    place = status_place(root, desired)
+    if place is None:
+        raise SpecrunnerError(
+            "This project wants no records.",
+            detail="`status: none` stands in specrunner.yaml.",
+            remedy="`specrunner status` without --recorded shows what is live here.",
+        )
+    objects, last = last_recorded(place.repository, desired.owner, place.name, clock().now())
+    warn(place)
+    return [Shown(found, last.get(key), _next(found)) for key, found in sorted(objects.items())]
+
+
+def _next(found: LiveObject) -> datetime | None:
+    """The next instant of its schedule; None where there is none, or it is held back."""
+    from specrunner.core.due import Timing
+
+    if found.spec.get("schedule") is None or found.state == SUSPENDED:
+        return None
+    try:
+        due = Timing.of(str(found.key), found.spec["schedule"]).next(clock().now())
+    except ValueError:
+        return None
+    return due.instant if due is not None else None
+
+
+def _show(shown: list[Shown], *, as_json: bool) -> None:
     if as_json:
-        objects = [live_json(found) for _, found in sorted(live.items())]
-        say_json({"objects": objects, "last_runs": [run_json(view) for view in last.values()]})
+        last = [run_json(one.last) for one in shown if one.last is not None]
+        say_json({"objects": [_json(one) for one in shown], "last_runs": last})
         return
-    if not live:
+    if not shown:
         say([Line("Nothing is live.")])
         return
-    columns = ("kind", "workspace", "name", "state", "last run", "version", "owner")
-    table(columns, [_row(found, last.get(key)) for key, found in sorted(live.items())])
+    now = clock().now()
+    table(COLUMNS, [_row(one, now) for one in shown])
+
+
+def _json(one: Shown) -> Mapping[str, Json]:
+    return {**live_json(one.found), **({"next_run": iso(one.next)} if one.next else {})}
 
 
 def _as_it_is(target: Target, found: LiveObject) -> LiveObject:
@@ -48,14 +140,23 @@ def _as_it_is(target: Target, found: LiveObject) -> LiveObject:
     return replace(found, state=str(now)) if now is not None else found
 
 
-def _last_run(run: RunView) -> str:
-    moment = run.ended or run.started
-    return f"{run_words(run)}, {iso(moment.replace(microsecond=0))}" if moment else run_words(run)
-
-
-def _row(found: LiveObject, run: RunView | None) -> tuple[str, ...]:
-    key = found.key
-    when = _last_run(run) if run else ""
+def _row(one: Shown, now: datetime) -> tuple[str, ...]:
+    found, key = one.found, one.found.key
     has_version = key.kind in {Kind.MODEL, Kind.ORCHESTRATION} and found.spec.get("sha")
     version = short_sha(found.spec["sha"]) if has_version else ""
-    return (str(key.kind), key.workspace, key.name, found.state, when, version, str(found.owner or "nobody"))
+    following = f"in {_span((one.next - now).total_seconds())}" if one.next else ""
+    owner = str(found.owner or "nobody")
+    return (str(key.kind), key.workspace, key.name, found.state, _last_run(one.last, now), following, version, owner)
+
+
+def _last_run(run: RunView | None, now: datetime) -> str:
+    if run is None:
+        return ""
+    moment = run.ended or run.started
+    return f"{run_words(run)}, {ago(now - moment)}" if moment else run_words(run)
+
+
+def _span(seconds: float) -> str:
+    """A span in words; of hours the seconds say nothing."""
+    whole = max(0, round(seconds))
+    return format_duration(whole if whole < 3600 else whole // 60 * 60)

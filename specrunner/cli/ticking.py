@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from specrunner.cli.claiming import book_of
+from specrunner.cli.notifying import TAIL, run_page, tell
 from specrunner.cli.options import plaintext_option
 from specrunner.cli.planning import Request, at_commit, clock, history, secrets_of
 from specrunner.cli.recording import Place, status_place, warn
@@ -29,6 +30,10 @@ from specrunner.cli.wiring import (
 from specrunner.core.decide import Wishes
 from specrunner.core.errors import Busy, InvalidSpecs, UsageError
 from specrunner.core.keys import Key
+from specrunner.core.lifecycle import RunState
+from specrunner.core.news import news_of_run
+from specrunner.core.notifications import News
+from specrunner.core.resources import Owner
 from specrunner.core.values import iso
 from specrunner.report.as_json import run_json
 from specrunner.report.lines import Line, counted
@@ -36,7 +41,6 @@ from specrunner.report.runs import why
 from specrunner.report.text import run_words
 
 if TYPE_CHECKING:
-    from specrunner.core.leases import Holder
     from specrunner.core.outcome import RunView
     from specrunner.core.recorded import Records
     from specrunner.core.resources import Desired
@@ -85,7 +89,9 @@ def tick(root: Path, environment: str | None, allow_plaintext: bool, max_runs: i
             said = f"Another tick is at work on this machine: {problem.detail}"
             say([Line(said, "dim")], stderr=as_json)
             return 0
-        found = _ticked(request, desired, place, target, holder, max_runs, quiet=as_json)
+        book = _Careful(book_of(place, desired, holder), place)
+        found = _ticked(request, desired, book, target, max_runs, quiet=as_json)
+    tell(desired.notifications, _news(desired.owner, found, book.ended), secrets_of(request))
     _tell(found, as_json=as_json)
     return _code(found)
 
@@ -93,9 +99,8 @@ def tick(root: Path, environment: str | None, allow_plaintext: bool, max_runs: i
 def _ticked(
     request: Request,
     desired: Desired,
-    place: Place,
+    book: _Careful,
     target: Target,
-    holder: Holder,
     max_runs: int | None,
     *,
     quiet: bool,
@@ -107,7 +112,7 @@ def _ticked(
             say([_run_line(run)])
 
     ticking = Ticking(
-        _Careful(book_of(place, desired, holder), place),
+        book,
         target,
         clock().now,
         _restorer(request, desired, target),
@@ -119,11 +124,15 @@ def _ticked(
 
 
 class _Careful:
-    """A book that is not read where a page of it is torn out: what stood there might run again."""
+    """A book that is not read where a page of it is torn out: what stood there might run again.
+
+    `ended` is what was recorded of each task's runs before this tick, newest first.
+    """
 
     def __init__(self, book: StatusBook, place: Place) -> None:
         self._book, self._place = book, place
         self.claim, self.record = book.claim, book.record
+        self.ended: dict[Key, tuple[RunState, ...]] = {}
 
     def memories(self, now: datetime) -> tuple[list[TaskMemory], Records]:
         """What is recorded. Raises InvalidSpecs where a file can't be read."""
@@ -131,7 +140,18 @@ class _Careful:
         warn(self._place)
         if found[1].problems:
             raise InvalidSpecs(replace(one, detail=_UNREAD) for one in found[1].problems)
+        for memory in found[0]:
+            self.ended.setdefault(memory.key, memory.ended)
         return found
+
+
+def _news(owner: Owner, found: Ticked, recorded: Mapping[Key, tuple[RunState, ...]]) -> Iterator[News]:
+    """What is news of the runs of a tick, each judged by those before it, the recorded ones included."""
+    before = dict(recorded)
+    for run in (*found.recorded, *found.ran):
+        known = before.get(run.task, ())
+        yield from news_of_run(owner, replace(run, log_tail=run.log_tail[-TAIL:]), known, run_page())
+        before[run.task] = (run.status, *known)
 
 
 def _restorer(request: Request, desired: Desired, target: Target) -> Callable[[Records, frozenset[Key]], None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
     from specrunner.engine.engine import Engine
+    from specrunner.engine.ports import RunApi
     from specrunner.server.host import Serving
     from specrunner.targets.base import Target
 
@@ -103,37 +105,52 @@ def open_target(root: Path, desired: Desired | None = None, *, must_exist: bool 
     can't be read: looking at what is live and at runs must not depend on them. Raises SpecrunnerError for a target that
     this version has not, and where `must_exist` and nothing was ever applied here.
     """
-    name = _name(root, desired)
+    name, opening = _opening(root, desired)
     if must_exist and name == _LOCAL:
         state_of(root)
-    with closing(TARGETS[name](root / STATE_FOLDER)) as target:
+    with closing(TARGETS[name](opening)) as target:
         yield target
 
 
 @contextmanager
 def look_at_target(root: Path, desired: Desired | None = None) -> Iterator[Target]:
     """The target for who only looks: where nothing was applied yet, an empty one that leaves nothing behind."""
-    opened = _looked_at if TARGETS[_name(root, desired)] is _local else TARGETS[_name(root, desired)]
-    if (root / STATE_FOLDER / "state.db").exists():
-        with closing(opened(root / STATE_FOLDER)) as target:
+    name, opening = _opening(root, desired)
+    opened = _looked_at if TARGETS[name] is _local else TARGETS[name]
+    if name != _LOCAL or (root / STATE_FOLDER / "state.db").exists():
+        with closing(opened(opening)) as target:
             yield target
     else:
-        with TemporaryDirectory(prefix="specrunner-") as scratch, closing(opened(Path(scratch))) as target:
+        with (
+            TemporaryDirectory(prefix="specrunner-") as scratch,
+            closing(opened(replace(opening, folder=Path(scratch)))) as target,
+        ):
             yield target
 
 
-def _looked_at(folder: Path) -> Target:
-    from specrunner.engine.looking import look
-    from specrunner.targets.local.target import LocalTarget
+def check_applied(root: Path, desired: Desired | None = None) -> None:
+    """Raises SpecrunnerError where the target is the embedded engine, and nothing was ever applied to it here."""
+    if _opening(root, desired)[0] == _LOCAL:
+        state_of(root)
 
-    return LocalTarget(lambda: open_engine(folder), look(folder))
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What a target is opened from: its state folder, the spec repository, and how it is declared there."""
+
+    folder: Path
+    root: Path
+    declared: Json = "local"
+    environment: str | None = None
 
 
-def _name(root: Path, desired: Desired | None) -> str:
+def _opening(root: Path, desired: Desired | None) -> tuple[str, Opening]:
     from specrunner.spec.glance import declared_target
 
     declared = declared_target(root) if desired is None else desired.target
-    return _LOCAL if declared is None else _name_of(declared)
+    declared = _LOCAL if declared is None else declared
+    environment = None if desired is None else desired.owner.environment
+    return _name_of(declared), Opening(root / STATE_FOLDER, root, declared, environment)
 
 
 def _name_of(declared: Json) -> str:
@@ -144,22 +161,35 @@ def _name_of(declared: Json) -> str:
     name = next((word for word in declared if word in TARGETS), "") if isinstance(declared, dict) else str(declared)
     if name not in TARGETS:
         raise SpecrunnerError(
-            "This specrunner applies to the embedded engine only.",
+            "This specrunner applies to the embedded engine and to specrunner servers only.",
             detail=f"The project's target is {declared!r}.",
-            remedy="Declare `target: local` in specrunner.yaml.",
+            remedy="Declare `target: local` or `target: {server: URL}` in specrunner.yaml.",
         )
     return name
 
 
-def _local(folder: Path) -> Target:
+def _local(opening: Opening) -> Target:
     from specrunner.targets.local.target import LocalTarget
 
-    return LocalTarget(open_engine(folder))
+    return LocalTarget(open_engine(opening.folder))
+
+
+def _looked_at(opening: Opening) -> Target:
+    from specrunner.engine.looking import look
+    from specrunner.targets.local.target import LocalTarget
+
+    return LocalTarget(lambda: open_engine(opening.folder), look(opening.folder))
+
+
+def _server(opening: Opening) -> Target:
+    from specrunner.cli.reaching import server_target
+
+    return server_target(opening.root, opening.declared, opening.environment)
 
 
 # The targets of this version by the word that declares them: each makes one of a state folder. Tests add theirs.
 _LOCAL = "local"
-TARGETS: dict[str, Callable[[Path], Target]] = {_LOCAL: _local}
+TARGETS: dict[str, Callable[[Opening], Target]] = {_LOCAL: _local, "server": _server}
 
 
 def open_engine(
@@ -220,8 +250,8 @@ def terminable() -> Iterator[None]:
 
 
 def _run_api(
-    engine: Any, port: int | None, besides: Sequence[BaseRoute], serving: Callable[[Engine], Serving] | None
-) -> Any:
+    engine: Engine, port: int | None, besides: Sequence[BaseRoute], serving: Callable[[Engine], Serving] | None
+) -> RunApi:
     """The API for runs; loading the server waits until a run needs it."""
     from specrunner.server.host import LoopbackApi
 

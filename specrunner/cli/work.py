@@ -31,7 +31,7 @@ from specrunner.report.text import outcome_lines, plan_lines
 if TYPE_CHECKING:
     from specrunner.core.interrupted import Interrupted
     from specrunner.core.leases import Holder
-    from specrunner.core.outcome import Outcome
+    from specrunner.core.outcome import Outcome, RunView
     from specrunner.core.plan import Plan
     from specrunner.core.ports import SecretSource
     from specrunner.core.resources import Desired
@@ -145,7 +145,7 @@ def carry_out(work: Work, planned: Planned) -> int:
         say_json(outcome_json(outcome))
     elif begins or outcome.problems:
         say([Line(), *outcome_lines(outcome)])
-        say(_closing(work.target, sum(one.run is not None for one in outcome.steps), written))
+        say(_closing(work.target, [one.run for one in outcome.steps if one.run is not None], written))
     return outcome.exit_code
 
 
@@ -273,14 +273,17 @@ def _hosted(specs: list[JsonObject], host: Holder | None) -> Line:
     return Line(f"{words} {'is' if one else 'are'} in the hands of `specrunner serve` (process {host.pid}).")
 
 
-def _closing(target: Target, runs: int, written: Written | None) -> Iterator[Line]:
+def _closing(target: Target, runs: list[RunView], written: Written | None) -> Iterator[Line]:
     """What is left to know: what a host has in hand or what waits for one, and where the records are."""
+    from specrunner.cli.runs import left_alone_lines
     from specrunner.core.keys import Kind
     from specrunner.core.resources import is_run_once
 
     host = target.host()
     if runs and host is not None:
-        yield Line(f"{counted(runs, 'run')} handed to `specrunner serve` (process {host.pid}).")
+        yield Line(f"{counted(len(runs), 'run')} handed to `specrunner serve` (process {host.pid}).")
+    elif not all(run.status.ended for run in runs):
+        yield from left_alone_lines()
     specs = [found.spec for key, found in target.read().items() if key.kind is Kind.TASK]
     if waiting := [spec for spec in specs if not is_run_once(spec)]:
         yield _hosted(waiting, host)

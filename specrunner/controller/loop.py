@@ -83,9 +83,13 @@ class Controller:
         self._news.set()
 
     def specs(self) -> Path | None:
-        """The folder of the specs that were applied last; None where none were yet. Raises SpecrunnerError."""
-        good = memory.load(self.mirror.folder).good
-        return self.mirror.specs_at(good) if good else None
+        """The folder of the specs that were applied last, or are being applied first; None where there are none yet.
+
+        Raises SpecrunnerError.
+        """
+        known = memory.load(self.mirror.folder)
+        commit = known.good or (known.seen if known.valid else "")
+        return self.mirror.specs_at(commit) if commit else None
 
     def leave(self) -> None:
         """Have `run` return soon."""

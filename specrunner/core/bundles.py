@@ -1,4 +1,4 @@
-"""The rules of an orchestration's bundle, over the list of its files.
+"""The rules of an orchestration's bundle, and of a model's, over the list of its files.
 
 Three formulations of the entry point are in use; all hold, in this order: `main.py` at the top; else the first
 `main.py` in any subfolder; else, where there is exactly one `.py`, that file.
@@ -17,6 +17,7 @@ from pathlib import PurePosixPath
 
 from specrunner.core.values import JsonObject
 
+MODEL_SCRIPT = "model.py"  # at the top of a model's folder, or in the only folder that has one
 MAX_ENTRIES = 20_000
 MAX_UNPACKED_BYTES = 4 * 2**30
 MAX_RATIO = 200  # unpacked to packed; DEFLATE of ordinary files stays far below
@@ -48,12 +49,29 @@ def requirements_file(names: Iterable[str]) -> str | None:
 
 def problems(sizes: Mapping[str, int], packed_bytes: int) -> list[str]:
     """What is wrong with a bundle of these files (name to unpacked bytes), in words; empty if nothing is."""
-    unsafe = [name for name in sizes if not is_safe_name(name)]
-    found = [f"the name {name!r} would leave the bundle, or no file can have it" for name in unsafe]
-    found += _too_much(sizes, packed_bytes)
+    found = _archive_problems(sizes, packed_bytes)
     if entry_point(sizes) is None:
         found.append(_no_entry(sizes))
-    requirements = _requirements(sizes)
+    return found + _several_requirements(sizes)
+
+
+def model_problems(sizes: Mapping[str, int], packed_bytes: int) -> list[str]:
+    """What is wrong with a model made of these files, as `problems` says it of a bundle."""
+    found = _archive_problems(sizes, packed_bytes)
+    scripts = [name for name in sizes if PurePosixPath(name).name == MODEL_SCRIPT and name.count("/") <= 1]
+    if MODEL_SCRIPT not in scripts and len(scripts) != 1:
+        found.append(f"it has {'several' if scripts else 'no'} {MODEL_SCRIPT}, which must define predict(table)")
+    return found + _several_requirements(sizes)
+
+
+def _archive_problems(sizes: Mapping[str, int], packed_bytes: int) -> list[str]:
+    unsafe = [name for name in sizes if not is_safe_name(name)]
+    found = [f"the name {name!r} would leave the bundle, or no file can have it" for name in unsafe]
+    return found + _too_much(sizes, packed_bytes)
+
+
+def _several_requirements(sizes: Mapping[str, int]) -> list[str]:
+    requirements, found = _requirements(sizes), []
     if len(requirements) > 1:
         found.append(f"there are {len(requirements)} requirements.txt, one is allowed: {', '.join(requirements)}")
     return found

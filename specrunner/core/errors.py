@@ -12,6 +12,7 @@
             . TooLarge     it is more than one request may have
         - Unavailable      it exists but cannot serve now (not deployed, still packaging)
         - PackagingFailed  an orchestration cannot be run: bad bundle or uninstallable requirements
+        - ModelFailed      a model's own code failed: it raised, died, took too long, or answered what is no answer
         - Busy             somebody else holds the lock
         - Transient        it did not work now and may work soon: no answer, 408, 429, 5xx
         - IllegalTransition  a state was to change in a way that its table does not have
@@ -166,6 +167,10 @@ class PackagingFailed(EngineError):
     """The orchestration cannot be packaged; `detail` ends with the builder's last lines."""
 
     http_status = 422
+
+
+class ModelFailed(EngineError):
+    """A model's own code has failed over a request; `detail` holds its traceback where there is one."""
 
 
 class Busy(EngineError):

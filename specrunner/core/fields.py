@@ -107,6 +107,7 @@ RULES: Mapping[Kind, tuple[Rule, ...]] = {
         Rule("sha", Action.UPLOAD, "new content is a new version of the model", Trait.DERIVED),
         Rule("framework", Action.UPLOAD, "a version is loaded with the framework it was uploaded for"),
         Rule("requirements", Action.UPLOAD, "requirements are part of a version's identity"),
+        Rule("timeout", Action.UPLOAD, "its time limit belongs to the version", Trait.DURATION),
         Rule("inputs", Action.UPLOAD, "the schema belongs to the version"),
         Rule("outputs", Action.UPLOAD, "the schema belongs to the version"),
     ),

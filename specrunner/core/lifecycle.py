@@ -21,6 +21,15 @@ class OrchestrationState(StrEnum):
     ERROR = "error"  # can't be run; the reason stands beside it
 
 
+class ModelState(StrEnum):
+    """The state of one uploaded version of a model. One whose framework needs no environment is ready at once."""
+
+    PENDING_PACKAGING = "pending_packaging"  # uploaded, nobody has begun
+    PACKAGING = "packaging"  # its environment is being resolved and built
+    READY = "ready"  # can be deployed
+    ERROR = "error"  # its environment can't be had, or it does not load; the reason stands beside it
+
+
 class TaskState(StrEnum):
     """The state of a task."""
 
@@ -76,6 +85,16 @@ ORCHESTRATION_TRANSITIONS: Mapping[OrchestrationState, frozenset[OrchestrationSt
     OrchestrationState.ERROR: frozenset({OrchestrationState.PENDING_PACKAGING}),
 }
 
+MODEL_TRANSITIONS: Mapping[ModelState, frozenset[ModelState]] = {
+    # someone begins to build its environment
+    ModelState.PENDING_PACKAGING: frozenset({ModelState.PACKAGING, ModelState.ERROR}),
+    # done, failed, or the builder died and another begins anew
+    ModelState.PACKAGING: frozenset({ModelState.READY, ModelState.ERROR, ModelState.PENDING_PACKAGING}),
+    ModelState.READY: frozenset(),
+    # asked for again: the index may be reachable now
+    ModelState.ERROR: frozenset({ModelState.PENDING_PACKAGING}),
+}
+
 TASK_TRANSITIONS: Mapping[TaskState, frozenset[TaskState]] = {
     TaskState.PENDING: frozenset({TaskState.STARTED, TaskState.PENDING_KILL}),
     TaskState.STARTED: frozenset({TaskState.COMPLETED, TaskState.PENDING_KILL}),
@@ -100,7 +119,7 @@ RUN_TRANSITIONS: Mapping[RunState, frozenset[RunState]] = {
     RunState.SKIPPED: frozenset(),
 }
 
-_State = TypeVar("_State", OrchestrationState, TaskState, RunState)
+_State = TypeVar("_State", OrchestrationState, ModelState, TaskState, RunState)
 
 
 def moved(table: Mapping[_State, frozenset[_State]], old: _State, new: _State) -> _State:

@@ -175,6 +175,15 @@ def _ordering(names: frozenset[str]) -> tuple[tuple[str, Rule], ...]:
     )
 
 
+def content_identity(sha: str, spec: JsonObject) -> str:
+    """What a version of a model is, for whoever asks whether two are the same: its bytes, and how they are loaded.
+
+    An ONNX file is all of it, where nothing more is declared; for others framework, requirements and schema count.
+    """
+    rest = {name: value for name, value in spec.items() if name not in {"path", "sha"} and not is_nothing(value)}
+    return sha if not sha or rest == {"framework": "onnx"} else digest({"sha": sha, **rest})
+
+
 def references_of(key: Key, spec: JsonObject) -> tuple[Key, ...]:
     """The keys that an object with this spec cannot do without, its workspace included."""
     found = [shared_key(Kind.WORKSPACE, "", key.workspace)] if key.workspace else []

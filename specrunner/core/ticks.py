@@ -31,13 +31,17 @@ class OpenRun:
 
 @dataclass(frozen=True, slots=True)
 class TaskMemory:
-    """What is recorded of a scheduled task: its spec as applied, up to where it is settled, and its open runs."""
+    """What is recorded of a scheduled task: its spec as applied, up to where it is settled, and its open runs.
+
+    `ended` are the states of the recorded runs that have ended, newest first.
+    """
 
     key: Key
     spec: JsonObject
     settled: datetime
     suspended: bool = False
     open: tuple[OpenRun, ...] = ()
+    ended: tuple[RunState, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ from specrunner.engine.rekeying import Reached, Rotated, nowhere, open_vault, ro
 from specrunner.engine.remarks import Remarks
 from specrunner.engine.renaming import rename
 from specrunner.engine.serving.deployments import USER, Deployments, run_holder
+from specrunner.engine.serving.loading import ModelLoading
 from specrunner.engine.serving.pipelines import Pipelines
 from specrunner.engine.serving.planes import Planes
 from specrunner.engine.store.database import Database
@@ -102,8 +103,10 @@ class Engine:
         self.models = Models(context)
         self.pipelines = Pipelines(context)
         self.deployments = Deployments(context)
-        self.planes = Planes(context, self.models, self.pipelines, self.deployments)
-        self.orchestrations = Orchestrations(context, environments or UvEnvironments(cache))
+        builder = environments or UvEnvironments(cache)
+        self.loading = ModelLoading(context, self.models, builder)
+        self.planes = Planes(context, self.models, self.pipelines, self.deployments, self.loading)
+        self.orchestrations = Orchestrations(context, builder)
         self.tasks = Tasks(context)
         self.history = History(context)
         colleagues = Colleagues(self.tasks, self.history, self.orchestrations, self.connections, self.deployments)

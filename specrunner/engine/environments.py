@@ -30,7 +30,7 @@ def trim(cache: Path, *, wholly: bool) -> int:
 
 
 def users(engine: Engine, cache: Path) -> dict[str, list[str]]:
-    """By the name of an environment, the orchestrations of this state folder that run in it, `workspace/name`."""
+    """By the name of an environment, the orchestrations and models of this state folder in it, `workspace/name`."""
     environments = UvEnvironments(cache)
     workspaces = {workspace.id: workspace.name for workspace in engine.workspaces.all()}
     found: dict[str, set[str]] = {}
@@ -38,6 +38,9 @@ def users(engine: Engine, cache: Path) -> dict[str, list[str]]:
         if version.status is OrchestrationState.READY:
             name = environments.name(version.lock)
             found.setdefault(name, set()).add(f"{workspaces[version.workspace_id]}/{version.name}")
+    for model in engine.models.locked():
+        name = environments.name(model.lock)
+        found.setdefault(name, set()).add(f"{workspaces[model.workspace_id]}/{model.name}")
     return {name: sorted(names) for name, names in found.items()}
 
 

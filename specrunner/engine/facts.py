@@ -24,6 +24,11 @@ class Facts:
             found = connection.execute(sa.select(_T.c.value).where(_T.c.name == name)).scalar()
         return None if found is None else str(found)
 
+    def last_event(self) -> int:
+        """The number of the newest event of the history: it grows with every change of an object or a run."""
+        with self._context.database.read() as connection:
+            return int(connection.execute(sa.select(sa.func.max(tables.events.c.seq))).scalar() or 0)
+
     def remembers(self, owner: Owner) -> bool:
         """Whether all that was applied for this owner is here."""
         return self.get(f"{_REMEMBERED}{owner}") is not None

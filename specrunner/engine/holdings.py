@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 class Holdings:
     """Every object that there is, and whose they are.
 
-    `workspaces` are names by id, `details` those of connections by name that are no secrets, `models` the newest
-    version of each, `deployments` by the id of their pipeline, `orchestrations` every version, newest first. `intents`
-    are, by the id of a task and by intent, the state of the last run of that intent; `left` those of owned tasks that
-    are gone, by their keys.
+    `workspaces` are names by id, `details` those of connections by name that are no secrets. `models` are the newest
+    version of each, `in_force` by a model's id the one that can be deployed where that isn't the newest, `identities`
+    by a version's UUID what it is where that is more than its bytes. `deployments` are by the id of their pipeline,
+    `orchestrations` every version, newest first. `intents` are, by the id of a task and by intent, the state of the
+    last run of that intent; `left` those of owned tasks that are gone, by their keys.
     """
 
     owners: Mapping[Key, Ownership] = field(default_factory=dict)
@@ -30,6 +31,8 @@ class Holdings:
     connections: Sequence[Connection] = ()
     details: Mapping[str, JsonObject] = field(default_factory=dict)
     models: Sequence[ModelVersion] = ()
+    in_force: Mapping[int, ModelVersion] = field(default_factory=dict)
+    identities: Mapping[str, str] = field(default_factory=dict)
     pipelines: Sequence[Pipeline] = ()
     deployments: Mapping[int, Deployment] = field(default_factory=dict)
     orchestrations: Sequence[Orchestration] = ()
@@ -45,14 +48,16 @@ def held_by(engine: Engine) -> Holdings:
         return {intent: str(engine.runs.observed(run)) for intent, run in runs.items()}
 
     with engine.snapshot():
-        owners, tasks = engine.ownership.all(), engine.tasks.all()
+        owners, tasks, models = engine.ownership.all(), engine.tasks.all(), engine.models.all()
         gone = {key for key in owners if key.kind is Kind.TASK} - {task.key for task in tasks}
         return Holdings(
             owners=owners,
             workspaces={found.id: found.name for found in engine.workspaces.all()},
             connections=engine.connections.all(),
             details=engine.connections.all_open_details(),
-            models=engine.models.all(),
+            models=models,
+            in_force=engine.models.all_in_force(models),
+            identities=engine.models.identities(),
             pipelines=engine.pipelines.all(),
             deployments={found.pipeline_id: found for found in engine.deployments.all()},
             orchestrations=engine.orchestrations.all(),

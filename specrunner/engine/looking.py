@@ -22,10 +22,11 @@ from urllib.parse import quote
 
 from specrunner.core.errors import SpecrunnerError
 from specrunner.core.keys import Key, Kind
-from specrunner.core.lifecycle import OrchestrationState, RunState, TaskState
+from specrunner.core.lifecycle import ModelState, OrchestrationState, RunState, TaskState
 from specrunner.core.resources import Owner
 from specrunner.core.values import JsonObject, Secret, parse_iso
 from specrunner.engine.artifacts import Artifacts
+from specrunner.engine.definitions import PLAIN_MODEL, identities
 from specrunner.engine.holdings import Holdings
 from specrunner.engine.records import (
     Connection,
@@ -138,6 +139,7 @@ def _holdings(ask: _Ask, vault: Vault) -> Holdings | None:
         return None
     intents, left = runs
     owners, tasks = _owners(ask), _tasks(ask)
+    models, in_force = _models(ask)
     gone = {key for key in owners if key.kind is Kind.TASK} - {task.key for task in tasks}
     connections, details = _connections(ask, vault)
     return Holdings(
@@ -145,7 +147,9 @@ def _holdings(ask: _Ask, vault: Vault) -> Holdings | None:
         workspaces=dict(ask("select id, name from workspaces order by id")),
         connections=connections,
         details=details,
-        models=_models(ask),
+        models=models,
+        in_force=in_force,
+        identities=_identities(ask),
         pipelines=_pipelines(ask),
         deployments=_deployments(ask),
         orchestrations=_orchestrations(ask),
@@ -184,13 +188,28 @@ def _connections(ask: _Ask, vault: Vault) -> tuple[list[Connection], dict[str, J
     return found, details
 
 
-def _models(ask: _Ask) -> list[ModelVersion]:
-    rows = ask(
-        "select v.id, v.model_id, m.workspace_id, m.name, v.version, v.sha, v.size, v.file_name, v.config, v.created_at"
-        " from model_versions v join models m on m.id = v.model_id"
-        " where v.id in (select max(id) from model_versions group by model_id) order by v.id"
-    )
-    return [ModelVersion(*(*plain, json.loads(config), parse_iso(created))) for *plain, config, created in rows]
+def _models(ask: _Ask) -> tuple[list[ModelVersion], dict[int, ModelVersion]]:
+    """The newest version of each model, and as `Models.all_in_force` finds them those in force where these are not."""
+    newest: dict[int, ModelVersion] = {}
+    ready: dict[int, ModelVersion] = {}
+    for *plain, config, created, status, error, lock in ask(
+        "select v.id, v.model_id, m.workspace_id, m.name, v.version, v.sha, v.size, v.file_name,"
+        " v.config, v.created_at, v.status, v.error, v.lock from model_versions v join models m on m.id = v.model_id"
+        " where v.id in (select max(id) from model_versions group by model_id union all"
+        " select max(id) from model_versions where status = 'ready' group by model_id) order by v.id"
+    ):
+        found = ModelVersion(*(*plain, json.loads(config), parse_iso(created), ModelState(status), error, lock))
+        newest[found.model_id] = found
+        if found.status is ModelState.READY:
+            ready[found.model_id] = found
+    waiting = [model for model in newest.values() if model.status is not ModelState.READY]
+    in_force = {model.model_id: ready.get(model.model_id, model) for model in waiting}
+    return sorted(newest.values(), key=lambda model: model.id), in_force
+
+
+def _identities(ask: _Ask) -> dict[str, str]:
+    rows = ask("select version, sha, config from model_versions where config != ?", json.dumps(PLAIN_MODEL))
+    return identities((version, sha, json.loads(config)) for version, sha, config in rows)
 
 
 def _pipelines(ask: _Ask) -> list[Pipeline]:

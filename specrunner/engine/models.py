@@ -1,15 +1,22 @@
-"""Models: versions known by the sha256 of their bytes; uploading the same bytes makes no new version."""
+"""Models: versions known by the sha256 of their bytes; uploading the same bytes makes no new version.
+
+A version of a framework that needs an environment is `pending_packaging → packaging → ready | error`; `loading` takes
+it through that. Others are ready at once.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from typing import Any, BinaryIO
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from specrunner.core.errors import Conflict, NotFound
-from specrunner.core.values import JsonObject, canonical, parse_iso
+from specrunner.core.lifecycle import MODEL_TRANSITIONS, ModelState, moved
+from specrunner.core.values import Json, JsonObject, canonical, parse_iso
 from specrunner.engine.context import Context, new_id
+from specrunner.engine.definitions import PLAIN_MODEL, identities
 from specrunner.engine.records import ModelVersion
 from specrunner.engine.store import tables
 
@@ -20,6 +27,7 @@ _SELECT = sa.select(_V, _M.c.name, _M.c.workspace_id).join(_M, _M.c.id == _V.c.m
 
 _NAMED = _SELECT.where(_M.c.workspace_id == sa.bindparam("in_workspace"), _M.c.name == sa.bindparam("this"))
 _NEWEST = _NAMED.order_by(_V.c.id.desc()).limit(1)
+_ONNX = "onnx"
 
 
 class Models:
@@ -54,6 +62,9 @@ class Models:
                     "size": size,
                     "file_name": file_name,
                     "config": dict(config),
+                    "status": _first_state(config),
+                    "error": "",
+                    "lock": "",
                     "created_at": self._context.now(),
                 }
                 connection.execute(sa.insert(_V).values(row))
@@ -62,6 +73,14 @@ class Models:
     def newest(self, workspace_id: int, name: str) -> ModelVersion:
         """The newest version of a model. Raises NotFound."""
         return self._one(_NEWEST, name, {"in_workspace": workspace_id, "this": name})
+
+    def in_force(self, workspace_id: int, name: str) -> ModelVersion:
+        """The newest version of a model that can be deployed; the newest one where none can. Raises NotFound."""
+        newest = self.newest(workspace_id, name)
+        if newest.status is ModelState.READY:
+            return newest
+        ready = (one for one in self.versions(newest.model_id) if one.status is ModelState.READY)
+        return next(ready, newest)
 
     def version(self, version_id: int) -> ModelVersion:
         """One version by its id. Raises NotFound."""
@@ -82,6 +101,39 @@ class Models:
         newest = sa.select(sa.func.max(_V.c.id)).group_by(_V.c.model_id)
         with self._context.database.read() as connection:
             return [_record(row) for row in connection.execute(_SELECT.where(_V.c.id.in_(newest)).order_by(_V.c.id))]
+
+    def all_in_force(self, newest: Iterable[ModelVersion]) -> dict[int, ModelVersion]:
+        """By the ids of models, the versions in force of those whose newest version is not ready."""
+        waiting = [model for model in newest if model.status is not ModelState.READY]
+        return {model.model_id: self.in_force(model.workspace_id, model.name) for model in waiting}
+
+    def locked(self) -> list[ModelVersion]:
+        """Every version that has an environment of its own."""
+        with self._context.database.read() as connection:
+            return [_record(row) for row in connection.execute(_SELECT.where(_V.c.lock != "").order_by(_V.c.id))]
+
+    def identities(self, of: Collection[str] | None = None) -> dict[str, str]:
+        """By the UUID of a version (all, or some) what it is, for those that are more than their bytes."""
+        query = sa.select(_V.c.version, _V.c.sha, _V.c.config)
+        # The plain ones, mostly all, are not even read.
+        query = query.where(_V.c.version.in_(of)) if of is not None else query.where(_V.c.config != PLAIN_MODEL)
+        with self._context.database.read() as connection:
+            return identities(map(tuple, connection.execute(query)))
+
+    def move(self, version: ModelVersion, state: ModelState, **values: Json) -> ModelVersion:
+        """Take a version to another state, with its `error` or `lock`. Raises IllegalTransition."""
+        moved(MODEL_TRANSITIONS, version.status, state)
+        with self._context.database.write() as connection:
+            connection.execute(sa.update(_V).where(_V.c.id == version.id).values(status=state, **values))
+            self._context.event(connection, f"model:{version.id}", state)
+        return self.version(version.id)
+
+    def declare(self, version: ModelVersion, schema: JsonObject) -> ModelVersion:
+        """Remember `inputs` and `outputs` that were told after the upload."""
+        with self._context.database.write() as connection:
+            config = {**version.config, **schema}
+            connection.execute(sa.update(_V).where(_V.c.id == version.id).values(config=config))
+        return self.version(version.id)
 
     def delete(self, workspace_id: int, name: str, used_by: list[str]) -> None:
         """Remove a model with all its versions; one that isn't there is fine.
@@ -114,6 +166,10 @@ def _newest(condition: sa.ColumnElement[bool]) -> sa.Select[Any]:
     return _SELECT.where(condition).order_by(_V.c.id.desc()).limit(1)
 
 
+def _first_state(config: JsonObject) -> ModelState:
+    return ModelState.READY if config.get("framework", _ONNX) == _ONNX else ModelState.PENDING_PACKAGING
+
+
 def _record(row: Any) -> ModelVersion:
     return ModelVersion(
         id=row.id,
@@ -126,4 +182,7 @@ def _record(row: Any) -> ModelVersion:
         file_name=row.file_name,
         config=row.config,
         created_at=parse_iso(row.created_at),
+        status=ModelState(row.status),
+        error=row.error,
+        lock=row.lock,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from specrunner.core.lifecycle import Reason, RunState
 from specrunner.core.values import Json, JsonObject
@@ -133,7 +133,10 @@ class TensorField:
 
 
 class LoadedModel(Protocol):
-    """A model ready to infer, safe to call from several threads."""
+    """A model ready to infer, safe to call from several threads.
+
+    `inputs` and `outputs` are empty where nobody knows them; then it takes whatever columns come.
+    """
 
     inputs: tuple[TensorField, ...]
     outputs: tuple[TensorField, ...]
@@ -141,11 +144,19 @@ class LoadedModel(Protocol):
     def predict(self, table: pa.Table) -> pa.Table:
         """One output row per input row, columns named as `outputs`.
 
-        Raises BadInput saying what was expected and what came.
+        Raises BadInput saying what was expected and what came, ModelFailed where the model's own code fails.
         """
 
     def close(self) -> None:
         """Free what the model holds."""
+
+
+@runtime_checkable
+class TakesJson(Protocol):
+    """A loaded model that answers custom JSON too: a value in, a list of objects out."""
+
+    def predict_json(self, value: Json) -> Json:
+        """The answer. Raises BadInput for a value that the model can do nothing with, ModelFailed where it fails."""
 
 
 class ModelRuntime(Protocol):

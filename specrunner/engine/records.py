@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from specrunner.core.keys import Key, Kind
-from specrunner.core.lifecycle import OrchestrationState, Reason, RunState, TaskState
+from specrunner.core.lifecycle import ModelState, OrchestrationState, Reason, RunState, TaskState
 from specrunner.core.resources import Owner
 from specrunner.core.values import Json, JsonObject
 
@@ -76,6 +76,9 @@ class ModelVersion:
     file_name: str
     config: JsonObject
     created_at: datetime
+    status: ModelState = ModelState.READY
+    error: str = ""
+    lock: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,6 +102,11 @@ class Tokens:
             raise NotFound(f"There is no token {identity!r}.", remedy="`specrunner token list` shows them.")
         return _record(row)
 
+    def any_made(self) -> bool:
+        """Whether a token was ever made: then whoever calls is asked for one, for good."""
+        with self._context.database.read() as connection:
+            return connection.execute(sa.select(_T.c.id).limit(1)).first() is not None
+
     def any_valid(self) -> bool:
         """Whether somebody may call with a token now."""
         now = self._context.clock.now()

@@ -31,8 +31,6 @@ class Surroundings:
     event: JsonObject = field(default_factory=dict)
     ref: str = ""
     run: str = ""
-    workflow: str = ""
-    actor: str = ""
     summary: Path | None = None
     output: Path | None = None
 
@@ -80,8 +78,6 @@ def read_surroundings(environ: Mapping[str, str]) -> Surroundings:
         event=_event(environ.get("GITHUB_EVENT_PATH", "")),
         ref=environ.get("GITHUB_REF", ""),
         run=environ.get("GITHUB_RUN_ID", ""),
-        workflow=environ.get("GITHUB_WORKFLOW", ""),
-        actor=environ.get("GITHUB_ACTOR", ""),
         summary=_path(environ.get("GITHUB_STEP_SUMMARY", "")),
         output=_path(environ.get("GITHUB_OUTPUT", "")),
     )

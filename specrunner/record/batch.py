@@ -18,11 +18,12 @@ from specrunner.core.keys import Key, Kind
 from specrunner.core.lifecycle import RunState
 from specrunner.core.outcome import RunView
 from specrunner.core.resources import LiveObject, Owner
-from specrunner.core.values import iso
+from specrunner.core.values import digest, iso
 from specrunner.record.badges import WHOLE, badge_path, task_badge, whole_badge
 from specrunner.record.files import (
     Told,
     claims_folder,
+    is_object,
     log_path,
     object_file,
     object_path,
@@ -30,13 +31,25 @@ from specrunner.record.files import (
     run_path,
     runs_folder,
 )
+from specrunner.record.listing import Files as RecordedFiles
 from specrunner.record.page import PAGE, Row, page, row_of
 from specrunner.record.recorded import run_of
-from specrunner.record.summary import ended_runs, header_of, intent_runs, older_runs, settled_of
-from specrunner.record.writing import to_yaml
+from specrunner.record.summary import (
+    ended_runs,
+    head_of,
+    header_of,
+    intent_runs,
+    intents_of,
+    last_runs,
+    older_runs,
+    runs_block,
+    settled_of,
+)
+from specrunner.record.writing import to_yaml, with_block
 
 _DEFAULT_HISTORY: Final = 10
 _UPCOMING: Final = 3
+_TOLD: Final = 10  # runs in the file of a task
 
 Files = dict[str, bytes | None]
 Log = Callable[[str], Iterator[tuple[float, str]]]
@@ -61,7 +74,7 @@ class Batch:
     """
 
     owner: Owner
-    old: Mapping[str, bytes]
+    old: RecordedFiles
     now: datetime
     log: Log
     commit: str = ""
@@ -70,12 +83,17 @@ class Batch:
 
     def files(self, objects: Mapping[Key, LiveObject], views: Iterable[RunView]) -> Files:
         """The files of these objects and of the runs of the tasks among them; None removes a file."""
-        known = self._runs_by_task(objects, views)
+        quiet, views = self._quiet(objects, views)
+        known = self._runs_by_task({key: found for key, found in objects.items() if key not in quiet}, views)
         files: Files = {}
         for key, found in objects.items():
             path = object_path(key)
+            if key in quiet:
+                files[path] = self._same(found, path)
+                files |= dict.fromkeys(self._settled_claims(found))
             if key.kind is not Kind.TASK:
                 files[path] = self._object(found, path, Told())
+            if key not in known:
                 continue
             shown = _shown(known[key].values(), found, self.policy)
             gone = [path for path in known[key] if path in self.old and known[key][path] not in shown]
@@ -85,20 +103,55 @@ class Batch:
             files[path] = self._object(found, path, self._told(found, path, shown, [known[key][one] for one in gone]))
         return files
 
+    def _quiet(
+        self, objects: Mapping[Key, LiveObject], views: Iterable[RunView]
+    ) -> tuple[frozenset[Key], list[RunView]]:
+        """The tasks without news of runs, whose records need not be looked at, and the runs of the others."""
+        by_task: dict[Key, list[RunView]] = {}
+        for view in views:
+            by_task.setdefault(view.task, []).append(view)
+        tasks = [found for key, found in objects.items() if key.kind is Kind.TASK and object_path(key) in self.old]
+        quiet = frozenset(task.key for task in tasks if self._is_quiet(task, by_task.get(task.key, ())))
+        return quiet, [view for key, runs in by_task.items() if key not in quiet for view in runs]
+
+    def _is_quiet(self, task: LiveObject, views: Sequence[RunView]) -> bool:
+        old = self.old[object_path(task.key)]
+        head = header_of(old)
+        if head.get("state") != task.state or head.get("specHash") != digest(dict(task.applied or {})):
+            return False
+        if intents_of(old) != {intent: str(state) for intent, state in task.intents.items()}:
+            return False
+        if task.spec.get("schedule") is not None and settled_of(old) is None:
+            return False
+        told, pruned = last_runs(old), ended_runs(old)
+        newest = sorted(views, key=_created, reverse=True)[:_TOLD]
+        return all(told.get(run.id) == run.status for run in newest if run.id not in pruned)
+
+    def _same(self, task: LiveObject, path: str) -> bytes:
+        """The file of a quiet task: as it was, unless something else is told of it."""
+        old = self.old[path]
+        says_more = any(f"\n{name}:" in head_of(old) for name in ("detail", "labels", "description", "protect"))
+        more = task.detail or task.labels or task.description or task.protect or task.key in self.done
+        return self._object(task, path, Told(block=runs_block(old))) if more or says_more else old
+
     def pages(self, files: Mapping[str, bytes | None], rows: Iterable[Row]) -> Files:
-        """The page and the badges, of all that is told of now."""
+        """The page, of all that is told of now, and the badges of what is news."""
         told = {row.key: row for row in rows}
         tasks = [row for key, row in sorted(told.items()) if key.kind is Kind.TASK]
         applies = max((path for path in {*self.old, *files} if path.startswith("applies/")), default="")
         made: Files = {PAGE: page(self.owner, told, applies)}
         statuses = [row.last.status if row.last else "" for row in tasks]
-        made |= {badge_path(row.key): task_badge(row.key, said) for row, said in zip(tasks, statuses, strict=True)}
+        for row, said in zip(tasks, statuses, strict=True):
+            path = object_path(row.key)
+            if path in files and (files[path] is not self.old.get(path) or badge_path(row.key) not in self.old):
+                made[badge_path(row.key)] = task_badge(row.key, said)
         return made | ({WHOLE: whole_badge(self.owner.environment, statuses)} if tasks else {})
 
     def rows(self, files: Mapping[str, bytes | None]) -> list[Row]:
         """What the status files of objects tell, these before those that were there."""
-        data = {path: data for path, data in {**self.old, **files}.items() if data is not None}
-        found = (row_of(text, self.owner) for path, text in data.items() if path.endswith(".yaml"))
+        objects = {path for path in (*self.old, *files) if is_object(path)}
+        data = (files[path] if path in files else self.old[path] for path in sorted(objects))
+        found = (row_of(text, self.owner) for text in data if text is not None)
         return [row for row in found if row is not None]
 
     def _told(self, found: LiveObject, path: str, shown: Sequence[RunView], gone: Sequence[RunView]) -> Told:
@@ -132,7 +185,7 @@ class Batch:
             commit = before.get("observedCommit", "")
             identity = found.id if found.key in self.done else before.get("id", found.id)
             written = object_file(replace(found, id=identity), commit, told)
-        return to_yaml(written)
+        return with_block(to_yaml(written), told.block)
 
     def _runs_by_task(
         self, objects: Mapping[Key, LiveObject], views: Iterable[RunView]
@@ -145,14 +198,14 @@ class Batch:
         for key, runs in found.items():
             for view in self._pruned(key, runs):
                 del runs[run_path(view)]
-        tasks = {runs_folder(key): key for key in found}
-        for path, data in self.old.items():
-            task = tasks.get(path[: path.rfind("/") + 1])
-            known = run_of(task, data) if task is not None else None
-            if task is not None and known is not None and known.status.ended:
-                found[task][path] = _merged(found[task].get(path), known)
-            elif task is not None and known is not None:
-                found[task].setdefault(path, known)  # a claim: what the target knows of its run is newer
+        self.old.need(path for key in found for path in self.old.inside(runs_folder(key)))
+        for key, runs in found.items():
+            for path in self.old.inside(runs_folder(key)):
+                known = run_of(key, self.old[path])
+                if known is not None and known.status.ended:
+                    runs[path] = _merged(runs.get(path), known)
+                elif known is not None:
+                    runs.setdefault(path, known)  # a claim: what the target knows of its run is newer
         return found
 
     def _pruned(self, task: Key, views: Mapping[str, RunView]) -> list[RunView]:
@@ -190,7 +243,7 @@ class Batch:
         """The claims of orders whose runs have ended."""
         folder = claims_folder(task.key)
         ended = {intent[:32] for intent, state in task.intents.items() if RunState(state).ended}
-        claims = [path for path in self.old if path.startswith(folder)] if ended else []
+        claims = self.old.inside(folder)
         return [path for path in claims if path.removeprefix(folder).removesuffix(".yaml") in ended]
 
 

@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 
 from specrunner.core.errors import Busy, Diagnostic, Severity, SpecrunnerError
 from specrunner.core.ports import Look
+from specrunner.record.listing import Lazy
 from specrunner.record.merging import news
 from specrunner.record.plumbing import NewCommit, Plumbing
 from specrunner.record.remote import Remote, Unpushed
@@ -58,16 +59,14 @@ class BranchStatus:
         """The ref of the remote's commit upon which the branch stands."""
         return f"refs/specrunner/base/{self.branch}"
 
-    def read(self, prefix: str) -> dict[str, bytes]:
+    def read(self, prefix: str) -> Mapping[str, bytes]:
         """Every file whose path begins with `prefix`, as the remote has it where it can be asked.
 
         Where it can't, what is here counts, with a warning; raises Unpushed where nothing is here.
         """
         self._look()
         tip = self.git.tip(self.ref)
-        found = self.git.listing(tip, prefix) if tip else {}
-        data = self.git.blobs(found.values())
-        return {path: data[blob] for path, blob in found.items()}
+        return Lazy(self.git.listing(tip, prefix) if tip else {}, self.git.blobs)
 
     def check(self, prefix: str) -> None:
         """Raise SpecrunnerError if nothing can be written to the branch; writes nothing itself."""

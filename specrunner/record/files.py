@@ -90,6 +90,7 @@ class Told:
 
     `intent_runs` is the id of the last run of each intent, `settled` the instant up to which the schedule has come to
     its runs and skips, `upcoming` the next ones, and `totals` counts by month and state those that are no longer told.
+    Where nothing of that is news, `block` is all of it, as it stood in the file before.
     """
 
     runs: Sequence[RunView] = ()
@@ -97,6 +98,7 @@ class Told:
     settled: datetime | None = None
     upcoming: Sequence[datetime] = ()
     totals: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    block: str = ""
 
 
 def object_file(found: LiveObject, commit: str, told: Told = Told()) -> dict[str, Json]:
@@ -114,7 +116,7 @@ def object_file(found: LiveObject, commit: str, told: Told = Told()) -> dict[str
     if commit:
         written["observedCommit"] = commit
     written |= {"owner": str(found.owner), "specHash": digest(applied)}
-    if found.key.kind is Kind.TASK:
+    if found.key.kind is Kind.TASK and not told.block:
         written |= _task_part(found, told)
     if found.labels:
         written["labels"] = dict(found.labels)

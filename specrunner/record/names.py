@@ -6,6 +6,7 @@ digest of the whole, behind a `~`, which no escaped name contains; the file's `k
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from urllib.parse import quote, unquote
@@ -14,6 +15,7 @@ _LONGEST = 200  # bytes; leaves room for endings and for the temporary name of a
 _DIGEST = 16  # hexadecimal digits
 
 
+@functools.lru_cache(maxsize=65_536)
 def to_file_name(name: str) -> str:
     """A file name for any name of an object; a leading dot is encoded too, so that no file is hidden."""
     escaped = quote(name, safe=" ").replace("~", "%7E")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from specrunner.core.keys import Key, Kind
 from specrunner.core.resources import Owner
-from specrunner.core.values import format_duration, parse_iso
+from specrunner.core.values import format_duration
 from specrunner.record.badges import WHOLE, badge_path
 from specrunner.record.files import object_path, run_name, runs_folder
 from specrunner.record.summary import LastRun, header_of, last_run, next_run
@@ -62,10 +62,16 @@ def _task(row: Row) -> str:
     link = f"[{_cell(key.name)}]({_url(object_path(key))})"
     if row.last is None:
         return f"| {link} | {key.workspace} | {row.state} | never | | | {following} |"
-    record = f"{runs_folder(key)}{run_name(row.last.id, parse_iso(row.last.scheduled) if row.last.scheduled else None)}"
+    record = f"{runs_folder(key)}{_file_name(row.last)}"
     picture = f"[![{row.last.status}]({_url(badge_path(key))})]({_url(record)})"
     took = format_duration(round(row.last.seconds, 1)) if row.last.seconds is not None else ""
     return f"| {link} | {key.workspace} | {row.state} | {picture} | {_second(row.last.ended)} | {took} | {following} |"
+
+
+def _file_name(last: LastRun) -> str:
+    """As `run_name` gives it; the instant is a text already."""
+    plain = last.scheduled[:19].replace("-", "").replace(":", "")
+    return f"{plain}Z.yaml" if plain else run_name(last.id, None)
 
 
 def _other(row: Row) -> str:

@@ -37,9 +37,15 @@ _QUIET: Final = (
     "fastimport.unpackLimit=100",
 )
 _ENVIRON: Final = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
+_lent: dict[str, str] = {}  # by whoever knows how git gets in: variables for git alone
 _CREDENTIALS: Final = re.compile(r"(?<=://)[^/@\s'\"]+(?=@)")
 _NOBODY: Final = "specrunner <specrunner@localhost>"
 _TIMED_OUT: Final = 124  # the status that `timeout` of coreutils gives
+
+
+def lend(environ: Mapping[str, str]) -> None:
+    """Give git, and no other program, these variables for as long as this process lives."""
+    _lent.update(environ)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +110,7 @@ class Plumbing:
                 ["git", *settings, f"--git-dir={self.directory}", *words],
                 istream=PIPE,
                 as_process=True,
-                env=_ENVIRON,
+                env={**_ENVIRON, **_lent},
                 start_new_session=True,  # no terminal: nobody is asked for a password there
             )
         except GitCommandNotFound as problem:

@@ -24,6 +24,7 @@ from specrunner.core.recorded import Recorded, Records, RunTimes
 from specrunner.core.resources import Owner
 from specrunner.core.values import Json, digest, parse_iso
 from specrunner.record.files import API_VERSION, claims_folder, is_object, object_path, runs_folder
+from specrunner.record.listing import Files
 from specrunner.record.names import to_file_name
 
 _LARGEST: Final = 16 * 2**20  # bytes
@@ -41,27 +42,24 @@ def recorded(repository: StatusRepository, owner: Owner, folder: str = "", now: 
     `folder` is what the place of the files is called; problems name them below it.
     """
     prefix = f"{to_file_name(owner.environment)}/"
-    files = {path.removeprefix(prefix): data for path, data in repository.read(prefix).items()}
-    return recorded_in(files, folder, prefix, now)
+    return recorded_in(Files(repository.read(prefix), prefix), folder, prefix, now)
 
 
-def recorded_in(files: Mapping[str, bytes], folder: str = "", prefix: str = "", now: datetime | None = None) -> Records:
+def recorded_in(files: Files, folder: str = "", prefix: str = "", now: datetime | None = None) -> Records:
     """The same of the files of one environment, by their paths below `prefix`.
 
     An order that somebody has claimed counts as under way; with `now`, as lost where its time is over.
     """
     objects, problems = [], []
-    for name, data in files.items():
-        if not is_object(name):
-            continue
+    for name in filter(is_object, files):
         try:
-            found = _recorded(name, data)
+            found = _recorded(name, files[name])
             if found.applied or found.key.kind is Kind.WORKSPACE:  # else its making failed before anything was applied
-                claims = claimed(found, files, now)
-                objects.append(replace(found, times=_times(found, files), intents={**found.intents, **claims}))
+                objects.append(replace(found, intents={**found.intents, **claimed(found, files, now)}))
         except _FAULTS as problem:
             problems.append(_unreadable(_place(folder, prefix + name), problem))
-    return Records(tuple(objects), tuple(problems))
+    files.need(path for found in objects for path in _run_paths(found).values())
+    return Records(tuple(replace(found, times=_times(found, files)) for found in objects), tuple(problems))
 
 
 def run_of(task: Key, data: bytes) -> RunView | None:
@@ -89,10 +87,15 @@ def run_of(task: Key, data: bytes) -> RunView | None:
         return None
 
 
+def _run_paths(found: Recorded) -> dict[str, str]:
+    """Where the records of the runs of a task's intents lie, by their ids."""
+    return {run: f"{runs_folder(found.key)}{run}.yaml" for run in found.runs.values()}
+
+
 def _times(found: Recorded, files: Mapping[str, bytes]) -> dict[str, RunTimes]:
     """When the runs of a task's intents were, as far as their own records are there; by their ids."""
-    records = {run: files.get(f"{runs_folder(found.key)}{run}.yaml") for run in found.runs.values()}
-    views = (run_of(found.key, data) for data in records.values() if data is not None)
+    records = [files[path] for path in _run_paths(found).values() if path in files]
+    views = (run_of(found.key, data) for data in records)
     return {view.id: RunTimes(view.created, view.started, view.ended) for view in views if view is not None}
 
 
@@ -122,12 +125,12 @@ def _recorded(name: str, data: bytes) -> Recorded:
     )
 
 
-def claimed(found: Recorded, files: Mapping[str, bytes], now: datetime | None) -> dict[str, str]:
+def claimed(found: Recorded, files: Files, now: datetime | None) -> dict[str, str]:
     """The states of the orders of a run-once task that somebody has claimed and that have not ended, by intent."""
     if found.key.kind is not Kind.TASK:
         return {}
-    folder = claims_folder(found.key)
-    views = [(run_of(found.key, data), data) for path, data in files.items() if path.startswith(folder)]
+    claims = [files[path] for path in files.inside(claims_folder(found.key))]
+    views = [(run_of(found.key, data), data) for data in claims]
     states = {view.intent: _claim_state(data, now) for view, data in views if view is not None and view.intent}
     ended = {intent for intent, state in found.intents.items() if RunState(state).ended}
     return {intent: str(state) for intent, state in states.items() if intent not in ended}

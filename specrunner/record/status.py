@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final, Protocol
@@ -23,6 +23,8 @@ from specrunner.record.files import (
     is_ours,
     object_path,
 )
+from specrunner.record.listing import Files as RecordedFiles
+from specrunner.record.listing import folder_of
 from specrunner.record.names import to_file_name
 from specrunner.record.page import PAGE
 from specrunner.record.summary import header_of
@@ -65,7 +67,7 @@ def record(
     prefix = f"{to_file_name(owner.environment)}/"
     views = target.runs()  # notices what has ended meanwhile, and the states that are read next follow from it
     live = {key: found for key, found in target.read().items() if found.owner == owner}
-    old = {name.removeprefix(prefix): data for name, data in repository.read(prefix).items()}
+    old = RecordedFiles(repository.read(prefix), prefix)
     if not live and not old and not (outcome and outcome.steps) and interrupted is None:
         return None
     moment = outcome.ended if outcome is not None else now
@@ -77,7 +79,8 @@ def record(
         files[apply_path(outcome.started, outcome.plan.hash)] = to_yaml(apply_file(outcome, who, revision))
     rows = [row for row in batch.rows(files) if row.key in present]
     files |= batch.pages(files, rows)
-    files |= _gone(_of(owner, old), files, live, keep_objects=bool(outcome and outcome.unrestored))
+    if outcome is None or not outcome.unrestored:  # else a record may be all that is left of an object
+        files |= _gone(owner, old, files, live)
     _write(repository, prefix, old, files, _message(owner, outcome))
     return prefix + PAGE
 
@@ -95,7 +98,7 @@ def record_runs(
 ) -> None:
     """Write how runs of these tasks went, and nothing of anything else; for who has not all of the project at hand."""
     prefix = f"{to_file_name(owner.environment)}/"
-    old = {name.removeprefix(prefix): data for name, data in repository.read(prefix).items()}
+    old = RecordedFiles(repository.read(prefix), prefix)
     batch = Batch(owner, old, now, log, policy=policy)
     files = batch.files(tasks, runs)
     files |= batch.pages(files, batch.rows(files))
@@ -127,34 +130,32 @@ def _applies(owner: Owner, interrupted: Interrupted | None, old: Mapping[str, by
     return files
 
 
-def _of(owner: Owner, old: Mapping[str, bytes]) -> Mapping[str, bytes]:
-    """The files without those of another project's objects and their runs."""
-    heads = {name: header_of(data) for name, data in old.items() if is_object(name)}
-    others = {name: head for name, head in heads.items() if head.get("owner", str(owner)) != str(owner)}
-    names = [name.removeprefix("tasks/").removesuffix(".yaml") for name in others]
+def _others(owner: Owner, old: Mapping[str, bytes]) -> Callable[[str], bool]:
+    """Whether a path is that of another project's object, its runs, or what it shares with us."""
+    heads = {name: header_of(old[name]) for name in old if is_object(name)}
+    others = {name for name, head in heads.items() if head.get("owner", str(owner)) != str(owner)}
+    names = [name.removeprefix("tasks/").removesuffix(".yaml") for name in others if name.startswith("tasks/")]
     runs = tuple(f"{folder}/{name}" for name in names for folder in ("runs", "logs", "claims", "badges"))
-    shared = {WHOLE} if others else set()
-    return {
-        name: data
-        for name, data in old.items()
-        if name not in others and name not in shared and not name.startswith(runs)
-    }
+    return lambda path: path in others or (bool(others) and (path == WHOLE or path.startswith(runs)))
 
 
-def _gone(old: Mapping[str, bytes], files: Files, live: Live, *, keep_objects: bool) -> Files:
+def _gone(owner: Owner, old: RecordedFiles, files: Files, live: Live) -> Files:
     """Records of objects that are gone, with their runs, logs and badges; what we did not write stays.
 
-    An object that somebody else removed keeps its record while it is ours. Where something could not be brought back,
-    no record is removed: it is all that is left.
+    An object that somebody else removed keeps its record while it is ours.
     """
-    if keep_objects:
-        return {}
     kept = {object_path(key) for key, found in live.items() if found.presence is Presence.MISSING}
     names = [path.removeprefix("tasks/").removesuffix(".yaml") for path in {*kept, *files} if path.startswith("tasks/")]
+    kept |= {f"badges/{name}.svg" for name in names}
     of_tasks = {f"{folder}/{name}/" for name in names for folder in ("runs", "logs", "claims")}
-    return {
-        name: None
-        for name, data in old.items()
-        if name not in files and name not in kept and f"{name.rpartition('/')[0]}/" not in of_tasks
-        if is_ours(name, data) or is_badge(name, data) or name.startswith("logs/")
-    }
+    maybe = [path for path in old if path not in files and path not in kept and folder_of(path) not in of_tasks]
+    if all(path.startswith("applies/") for path in maybe):
+        return {}
+    is_other = _others(owner, old)
+    return {path: None for path in maybe if not is_other(path) and _is_ours(path, old)}
+
+
+def _is_ours(path: str, old: Mapping[str, bytes]) -> bool:
+    if path.startswith("applies/") or ("/" not in path and path != WHOLE):
+        return False
+    return path.startswith("logs/") or is_ours(path, old[path]) or is_badge(path, old[path])

@@ -5,6 +5,7 @@ There may be thousands of files, and each commit looks at all of them.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from specrunner.core.values import parse_iso
 _TOP: Final = re.compile(r"^(key|id|state|observedCommit|owner|specHash|settled): (.+)$", re.MULTILINE)
 _DIGEST_LINE: Final = re.compile(r"^  ['\"]?([0-9a-f]{64})['\"]?: (.+)$", re.MULTILINE)
 _FIRST_RUN: Final = re.compile(r"^lastRuns:\n- ((?:.+\n(?=  ))*.+)$", re.MULTILINE)
+_RUNS: Final = re.compile(r"^lastRuns:\n(?:[- ] .*\n)+", re.MULTILINE)
+_RUN: Final = re.compile(r"^- id: (.+)\n  status: (.+)$", re.MULTILINE)
+_BLOCK: Final = re.compile(r"^active: (?:.*\n)*?(?=(?:labels|description|protect):|\Z)", re.MULTILINE)
 _NEXT: Final = re.compile(r"^nextRuns:\n- (.+)$", re.MULTILINE)
 _OLDER: Final = re.compile(r"^olderRuns:\n((?:  .*\n)+)", re.MULTILINE)
 _ENDED: Final = frozenset(str(state) for state in RunState if state.ended)
@@ -33,6 +37,7 @@ class LastRun:
     seconds: float | None = None
 
 
+@functools.lru_cache(maxsize=16)
 def head_of(data: bytes) -> str:
     """All of a status file but the spec as applied, which is never looked at here."""
     return data.partition(b"\napplied:")[0].decode("utf-8", "replace") + "\n"
@@ -41,6 +46,18 @@ def head_of(data: bytes) -> str:
 def header_of(data: bytes) -> Mapping[str, str]:
     """`key`, `id`, `state`, `observedCommit`, `owner`, `specHash` and `settled`, as far as they are there."""
     return {match[1]: _plain(match[2]) for match in _TOP.finditer(head_of(data))}
+
+
+def last_runs(data: bytes) -> dict[str, str]:
+    """The states of the newest runs that a task's file tells of, by their ids."""
+    block = _RUNS.search(head_of(data))
+    return {match[1].strip("'\""): match[2] for match in _RUN.finditer(block[0])} if block else {}
+
+
+def runs_block(data: bytes) -> str:
+    """All that a task's file says of runs, line by line as it stands there."""
+    found = _BLOCK.search(head_of(data))
+    return found[0] if found else ""
 
 
 def last_run(data: bytes) -> LastRun | None:

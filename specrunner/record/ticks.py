@@ -14,13 +14,14 @@ from specrunner.core.ports import Claims, Look, StatusRepository
 from specrunner.core.recorded import Recorded, Records
 from specrunner.core.resources import LiveObject, Owner
 from specrunner.core.ticks import OpenRun, TaskMemory, claimed_until
-from specrunner.core.values import JsonObject
+from specrunner.core.values import JsonObject, parse_iso
 from specrunner.record import recorded as reading
 from specrunner.record.batch import Log, Policy
-from specrunner.record.files import claim_file, claim_path, object_path, run_path, runs_folder
+from specrunner.record.files import claim_file, claim_path, object_path, run_name, run_path, runs_folder
+from specrunner.record.listing import Files
 from specrunner.record.names import to_file_name
 from specrunner.record.status import record_runs
-from specrunner.record.summary import intents_of, settled_of
+from specrunner.record.summary import intents_of, last_run, last_runs, settled_of
 from specrunner.record.writing import to_yaml
 
 _SUSPENDED = "suspended"
@@ -51,10 +52,13 @@ class StatusBook:
 
     def memories(self, now: datetime) -> tuple[list[TaskMemory], Records]:
         """What is recorded of this owner's scheduled tasks, and of all objects."""
-        files = self._files()
+        files = Files(self.repository.read(self._prefix), self._prefix)
         found = reading.recorded_in(files, self.place, self._prefix, now)
         tasks = [one for one in found.objects if one.key.kind is Kind.TASK and one.owner == self.owner]
-        return [_memory(one, files, now) for one in tasks if one.applied.get("schedule") is not None], found
+        scheduled = [one for one in tasks if one.applied.get("schedule") is not None]
+        telling = {one.key: _telling(one, files) for one in scheduled}
+        files.need(path for paths in telling.values() for path in paths)
+        return [_memory(one, files, telling[one.key], now) for one in scheduled], found
 
     def claim(self, tasks: Mapping[Key, TaskMemory], runs: Sequence[RunView]) -> list[RunView]:
         """Those of the runs that are ours to carry out. Raises SpecrunnerError where nobody can say."""
@@ -122,14 +126,37 @@ class StatusBook:
     def _prefix(self) -> str:
         return f"{to_file_name(self.owner.environment)}/"
 
-    def _files(self) -> dict[str, bytes]:
-        found = self.repository.read(self._prefix)
-        return {path.removeprefix(self._prefix): data for path, data in found.items()}
+
+def last_recorded(
+    repository: StatusRepository, owner: Owner, place: str, now: datetime
+) -> tuple[dict[Key, LiveObject], dict[Key, RunView]]:
+    """The objects of an owner as they were recorded, and the last run of each task."""
+    prefix = f"{to_file_name(owner.environment)}/"
+    files = Files(repository.read(prefix), prefix)
+    objects = [one for one in reading.recorded_in(files, place, prefix, now).objects if one.owner == owner]
+    paths: dict[str, Key] = {}
+    for one in objects:
+        last = last_run(files[object_path(one.key)])
+        if last is not None:
+            scheduled = parse_iso(last.scheduled) if last.scheduled else None
+            paths[runs_folder(one.key) + run_name(last.id, scheduled)] = one.key
+    files.need(paths)
+    views = {key: reading.run_of(key, files[path]) for path, key in paths.items() if path in files}
+    return {one.key: one.as_live() for one in objects}, {key: view for key, view in views.items() if view is not None}
 
 
-def _memory(task: Recorded, files: Mapping[str, bytes], now: datetime) -> TaskMemory:
-    folder = runs_folder(task.key)
-    records = {path: data for path, data in files.items() if path.startswith(folder)}
+def _telling(task: Recorded, files: Files) -> list[str]:
+    """The records of a task's runs that its own file does not tell of: later ones, and all where one was open."""
+    paths, own = files.inside(runs_folder(task.key)), files.get(object_path(task.key), b"")
+    settled = settled_of(own)
+    if settled is None or not all(RunState(state).ended for state in last_runs(own).values()):
+        return paths
+    last = f"{runs_folder(task.key)}{run_name('', settled)}"
+    return [path for path in paths if path > last]
+
+
+def _memory(task: Recorded, files: Files, telling: Sequence[str], now: datetime) -> TaskMemory:
+    records = {path: files[path] for path in telling}
     views = {path: view for path, data in records.items() if (view := reading.run_of(task.key, data)) is not None}
     open_ = [
         OpenRun(view, reading.claimed_until(records[path]) or claimed_until(task.applied, view.created))
@@ -138,7 +165,9 @@ def _memory(task: Recorded, files: Mapping[str, bytes], now: datetime) -> TaskMe
     ]
     settled = settled_of(files.get(object_path(task.key), b"")) or now
     settled = max([settled, *(view.scheduled for view in views.values() if view.scheduled is not None)])
-    return TaskMemory(task.key, task.applied, settled, task.state == _SUSPENDED, tuple(open_))
+    ended = sorted((view for view in views.values() if view.status.ended), key=lambda view: view.created, reverse=True)
+    states = tuple(view.status for view in ended)
+    return TaskMemory(task.key, task.applied, settled, task.state == _SUSPENDED, tuple(open_), states)
 
 
 def _order_run(task: Key, intent: str, now: datetime) -> RunView:

@@ -39,6 +39,15 @@ def to_yaml(value: Json) -> bytes:
         return by_library(value)
 
 
+def with_block(text: bytes, block: str) -> bytes:
+    """The same with lines set in before `applied`, and before all that stands between the hash of the spec and it."""
+    if not block:
+        return text
+    head, mark, rest = text.partition(b"\nspecHash: ")
+    line, newline, tail = rest.partition(b"\n")
+    return head + mark + line + newline + block.encode() + tail
+
+
 def by_library(value: Json) -> bytes:
     """The same by PyYAML alone."""
     text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH)

@@ -174,8 +174,11 @@ def _user(key: Key) -> str:
     return user_words(key).replace(str(key), code(str(key)))
 
 
-def outcome_markdown(outcome: Outcome) -> str:
-    """What became of a plan, in the same form; failures and the logs of runs that did not succeed are folded."""
+def outcome_markdown(outcome: Outcome, *, limit: int = LIMIT) -> str:
+    """What became of a plan, in the same form and shorter than `limit`.
+
+    Failures and the logs of runs that did not succeed are folded.
+    """
     plan = outcome.plan
     known = {**_identity(plan), "exit_code": outcome.exit_code}
     return Comment(
@@ -186,7 +189,7 @@ def outcome_markdown(outcome: Outcome) -> str:
         parts=[_outcome_part(step) for step in outcome.steps],
         notices=[*map(warning_line, outcome.problems)],
         cut="`specrunner apply --json` tells all of it.",
-    ).text()
+    ).text(limit)
 
 
 def _outcome_head(outcome: Outcome) -> Iterator[str]:

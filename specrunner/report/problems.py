@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from specrunner.core.errors import Diagnostic, Severity
 from specrunner.core.resources import Owner
-from specrunner.report.comments import Comment, Part, folded
+from specrunner.report.comments import LIMIT, Comment, Part, folded
 from specrunner.report.escaping import code, fenced, prose
 from specrunner.report.lines import counted
 from specrunner.report.markdown import PLAN_HEADER
@@ -15,9 +15,14 @@ TITLE = "Nothing could be planned"
 
 
 def problems_markdown(
-    owner: Owner | None, problems: Sequence[Diagnostic], *, name: str = PLAN_HEADER, title: str = TITLE
+    owner: Owner | None,
+    problems: Sequence[Diagnostic],
+    *,
+    name: str = PLAN_HEADER,
+    title: str = TITLE,
+    limit: int = LIMIT,
 ) -> str:
-    """Every problem with its place and remedy, shorter than 65,536 characters.
+    """Every problem with its place and remedy, shorter than `limit` characters.
 
     The first line is JSON for machines; there is no hash in it, so that it approves nothing.
     """
@@ -33,7 +38,7 @@ def problems_markdown(
         notices=[],
         cut="`specrunner validate` shows all of it.",
         whole=False,
-    ).text()
+    ).text(limit)
 
 
 def _part(problem: Diagnostic) -> Part:

@@ -115,15 +115,21 @@ class Client:
         path: str | os.PathLike[str],
         framework: Framework | str | None = None,
         requirements: Sequence[str] = (),
+        input_schema: Any = None,
+        output_schema: Any = None,
+        convert_wait: bool = True,
         **ignored: object,
     ) -> ModelVersion:
         """Upload a model file to the current workspace. Raises ModelUploadError.
 
         `framework` None takes it from the file's suffix; `requirements` are the packages that a Python model
-        needs. Other arguments of the tutorials (schemas, convert_wait) are accepted and ignored: the model
-        tells its schema.
+        needs; the schemas are pyarrow's, where the model does not tell them. With `convert_wait` this returns when
+        the model's environment is built and it has loaded. Other arguments of the tutorials are ignored.
         """
-        return models.upload_model(self._session, name, path, framework, requirements)
+        schemas = {"input_schema": input_schema, "output_schema": output_schema}
+        return models.upload_model(
+            self._session, name, path, framework, requirements, schemas=schemas, convert_wait=convert_wait
+        )
 
     def build_pipeline(self, pipeline_name: str) -> Pipeline:
         """Make a pipeline without steps in the current workspace. Raises ApiError."""

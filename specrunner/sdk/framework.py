@@ -16,6 +16,7 @@ class Framework(str, Enum):  # noqa: UP042  # StrEnum is not in Python 3.9
     SKLEARN = "sklearn"  # a pickled scikit-learn estimator
     PYTORCH = "pytorch"  # a TorchScript file
     XGBOOST = "xgboost"  # a pickled XGBoost estimator
+    STATSMODELS = "statsmodels"  # pickled results of statsmodels, with or without a script
     CUSTOM = "custom"  # a zip with code of its own
 
 

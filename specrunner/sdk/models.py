@@ -14,10 +14,13 @@ from specrunner.sdk import display
 from specrunner.sdk.exceptions import ApiError, ModelUploadError
 from specrunner.sdk.framework import Framework, framework_of
 from specrunner.sdk.object import RequiredAttributeMissing
+from specrunner.sdk.patience import Patience
 from specrunner.sdk.session import API, Session, refusal
 from specrunner.sdk.transport import Request
 
 UPLOAD_TIMEOUT = 600.0  # seconds for each wait on the socket, not for the whole
+CONVERT_PATIENCE = 1800.0  # seconds; an environment may have to be downloaded
+_AS_THEY_ARE = frozenset({"onnx", "tensorflow"})  # these need no environment
 _PIECE = 1 << 18  # bytes read from the file at a time
 
 _SETTINGS = (
@@ -63,6 +66,14 @@ class ModelVersion:
         """How far the platform is with it, asked anew: `ready` and `error` are the ends."""
         self._refresh()
         return str(self._get("status", "status"))
+
+    def current_status(self) -> str:
+        """The status as it was when this was read last."""
+        return str(self._get("status", "status"))
+
+    def error_summary(self) -> str:
+        """Why it can't be used, where its status is `error`; empty otherwise."""
+        return str(self._data.get("error_summary") or "")
 
     def configure(self, runtime: str | None = None, **settings: Any) -> ModelVersion:
         """Set how it is to be served, and return it.
@@ -140,11 +151,15 @@ def upload_model(
     path: str | os.PathLike[str],
     framework: Framework | str | None = None,
     requirements: Sequence[str] = (),
+    *,
+    schemas: Mapping[str, Any] | None = None,
+    convert_wait: bool = True,
 ) -> ModelVersion:
     """Upload the file at `path` as a version of model `name` in the current workspace.
 
-    `framework` None takes it from the suffix. Raises ModelUploadError where there is no such file, or the
-    platform refuses it.
+    `framework` None takes it from the suffix; `schemas` are pyarrow's under `input_schema` and `output_schema`. With
+    `convert_wait` a Python model is ready when this returns. Raises ModelUploadError where there is no such file, the
+    platform refuses it, or it does not load.
     """
     file = Path(path)
     if not file.is_file():
@@ -163,15 +178,36 @@ def upload_model(
         "visibility": "private",
         "workspace_id": session.current_workspace_id(),
         "conversion": conversion,
+        **{key: _setting(schema) for key, schema in (schemas or {}).items() if schema is not None},
     }
-    version_id = _send(session, MultipartFile(metadata, file), name)
-    return ModelVersion(session, {"name": name, "file_name": file.name, **_fetch(session, version_id)})
+    route = "models/upload" if kind in _AS_THEY_ARE else "models/upload_and_convert"
+    version_id = _send(session, route, MultipartFile(metadata, file), name)
+    version = ModelVersion(session, {"name": name, "file_name": file.name, **_fetch(session, version_id)})
+    if convert_wait:
+        _wait_until_ready(version)
+    return version
 
 
-def _send(session: Session, body: MultipartFile, name: str) -> int:
+def _wait_until_ready(version: ModelVersion) -> None:
+    """Raises ModelUploadError where it does not load, and where nobody knows that in time."""
+    patience = Patience(CONVERT_PATIENCE)
+    while (status := version.current_status()) != "ready":
+        if status == "error":
+            summary = version.error_summary()
+            raise ModelUploadError(f"Model {version.name()!r} can't be used", summary, "Mend the model and upload it.")
+        if not patience.pause():
+            raise ModelUploadError(
+                f"Model {version.name()!r} is not ready after {CONVERT_PATIENCE:g} s",
+                f"It is {status}.",
+                "Wait until its status() is `ready`, or upload with convert_wait=False.",
+            )
+        version.status()
+
+
+def _send(session: Session, route: str, body: MultipartFile, name: str) -> int:
     headers = {"Content-Type": f"multipart/form-data; boundary={body.boundary}", "Accept": "application/json"}
     answer = session.transport.send(
-        Request("POST", API + "models/upload", headers=headers, body=body, timeout=UPLOAD_TIMEOUT, repeatable=False)
+        Request("POST", API + route, headers=headers, body=body, timeout=UPLOAD_TIMEOUT, repeatable=False)
     )
     if not answer.ok:
         message, code = refusal(answer)

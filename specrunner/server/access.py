@@ -20,6 +20,7 @@ from specrunner.engine.tokens import PREFIX
 from specrunner.server.auth import Forbidden, NotAuthorised, living_caller, signed_run
 from specrunner.server.guesses import Guesses, TooManyFailures
 
+_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "via")
 ANYBODY = Identity("anybody on this machine")
 
 
@@ -107,10 +108,11 @@ def check_own(request: HTTPConnection) -> None:
     host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
     origin = request.headers.get("origin")
     own = origin is None or is_loopback(urlsplit(origin).hostname or "")
-    if not is_loopback(host) or not own or request.headers.get("sec-fetch-site") == "cross-site":
+    foreign = request.headers.get("sec-fetch-site") == "cross-site" or any(map(request.headers.get, _FORWARDED))
+    if not is_loopback(host) or not own or foreign:
         raise Forbidden(
             "This server answers without a token only to programs on its own machine.",
-            detail="The request came for another host's name, or was sent by a web page of another origin.",
+            detail="This one came for another host's name, through a proxy, or from a web page of another origin.",
             remedy="Send a token; `specrunner token create` makes one.",
         )
 

@@ -55,6 +55,7 @@ _MLOPS = (
     catalogue,
     pipelines,
     inference,
+    open_inference,
     logs,
     orchestrations,
     tasks,

@@ -151,14 +151,20 @@ async def _call(request: Request) -> Call:
 
 def parse_object(data: bytes) -> dict[str, Any]:
     """A JSON object; an empty body is an empty one. Raises BadInput."""
+    found = parse_json(data or b"{}")
+    if not isinstance(found, dict):
+        raise BadInput(f"The body must be a JSON object; {type(found).__name__} came.")
+    return found
+
+
+def parse_json(data: bytes) -> Any:
+    """A JSON value. Raises BadInput."""
     try:
-        found = json.loads(data or b"{}", parse_constant=_no_constant)
+        found = json.loads(data, parse_constant=_no_constant)
         # What is no text in any encoding can neither be stored nor answered.
         json.dumps(found, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as problem:
         raise BadInput("The body is not JSON.", detail=str(problem)) from problem
-    if not isinstance(found, dict):
-        raise BadInput(f"The body must be a JSON object; {type(found).__name__} came.")
     return found
 
 

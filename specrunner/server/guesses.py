@@ -51,6 +51,11 @@ class Guesses:
                     retry_after=max(1.0, left),
                 )
 
+    def forget(self) -> None:
+        """Let no failure so far count."""
+        with self._lock:
+            self._failures.clear()
+
     def failed(self, address: str) -> None:
         """A log-in from there has failed."""
         with self._lock:

@@ -67,6 +67,7 @@ class LoopbackApi:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _listeners: list[Listener] = field(default_factory=list)
     _news: list[News] = field(default_factory=list)
+    accesses: list[Access] = field(default_factory=list, init=False)
     _background: Background | None = None
 
     def address(self) -> str:
@@ -114,8 +115,9 @@ class LoopbackApi:
         if self.serving is None:
             return build_app(self.engine, None, self.besides, self._background)
         news = News(self.engine)
-        self._news.append(news)
         access = Access(self.engine, is_open) if is_open else Access(self.engine)
+        self._news.append(news)
+        self.accesses.append(access)
         return build_app(self.engine, Own(access, news, self.serving.carry), self.besides, self._background)
 
     def _bind(self) -> Listener:

@@ -12,10 +12,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from specrunner.core.errors import BadInput, NotFound
+from specrunner.core.errors import NotFound
 from specrunner.engine.engine import Engine
 from specrunner.engine.records import Deployment
-from specrunner.server.calls import door_of, guarded, read_body
+from specrunner.server.calls import door_of, guarded, parse_json, read_body
 from specrunner.server.door import Door
 from specrunner.server.mlops.pipelines import visible_deployment
 from specrunner.server.mlops.wire import as_clients_count, with_metadata
@@ -34,13 +34,16 @@ async def _infer(request: Request) -> Response:
     who = door_of(request).signed(request)
     body = await read_body(request, MAX_INFERENCE_BYTES)
     content_type = request.headers.get("content-type", "")
-    if _CUSTOM in content_type:
-        raise BadInput(
-            "This pipeline takes tables, not custom JSON.",
-            detail="Custom JSON (a dict in, a list of dicts out) is for pipelines of Python models.",
-            remedy="Send a pandas.DataFrame or a pyarrow.Table.",
-        )
-    return await run_in_threadpool(_answer, who, request, body)
+    answer = _answer_json if _CUSTOM in content_type else _answer
+    return await run_in_threadpool(answer, who, request, body)
+
+
+def _answer_json(who: str, request: Request, body: bytes) -> Response:
+    """Custom JSON: a value in, a list of objects out, the model's own business in between."""
+    path = request.path_params
+    deployment = request.app.state.usable_deployments(who, path["deployment"], path["pipeline"])
+    engine: Engine = request.app.state.engine
+    return JSONResponse(engine.planes.infer_json(deployment, parse_json(body)))
 
 
 def _answer(who: str, request: Request, body: bytes) -> Response:

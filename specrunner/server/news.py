@@ -52,7 +52,8 @@ class News:
 
     async def until(self, run_id: str, stage: Stage, seconds: float) -> None:
         """Wait until a run has come that far, is gone, so many seconds are over, or the server stops."""
-        if seconds <= 0 or await run_in_threadpool(self._reached, run_id, stage):
+        reached = await run_in_threadpool(self._come_to, {(run_id, stage)}, closely=False)
+        if seconds <= 0 or reached:
             return
         waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[waiting] = (run_id, stage)
@@ -71,7 +72,7 @@ class News:
             anyway = looks % _ANYWAY == 0
             if now != seen or anyway:
                 seen = now
-                self._settle(await run_in_threadpool(self._come_to, set(self._waiting.values()), anyway))
+                self._settle(await run_in_threadpool(self._come_to, set(self._waiting.values()), closely=anyway))
             await asyncio.sleep(_LOOK)
         self._settle(set(self._waiting.values()) if self.is_leaving else set())
 
@@ -80,7 +81,7 @@ class News:
             if one in reached and not waiting.done():
                 waiting.set_result(None)
 
-    def _come_to(self, asked: set[tuple[str, Stage]], closely: bool) -> set[tuple[str, Stage]]:
+    def _come_to(self, asked: set[tuple[str, Stage]], *, closely: bool) -> set[tuple[str, Stage]]:
         """Those that have come as far as is waited for; `closely`, what became of their processes is looked at."""
         stages = {run.id: _stage(run.status) for run in self.engine.history.active()}
         reached = {one for one in asked if stages.get(one[0], Stage.ENDED) >= one[1]}

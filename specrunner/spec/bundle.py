@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from specrunner.core.bundles import problems
+from specrunner.core.bundles import model_problems, problems
 from specrunner.core.errors import SpecrunnerError
 from specrunner.core.resources import Payload
 from specrunner.spec.globs import Ignored, Selection, repository_top
@@ -44,14 +44,26 @@ def orchestration_payload(
     """
     if source.is_dir():
         payload = folder_payload(source, include, exclude, root)
-        files = files_of(source, Selection(include, exclude), root)
-        sizes = {name: path.stat().st_size for name, path in files}
+        sizes = _sizes(source, Selection(include, exclude), root)
     else:
         payload, sizes = file_payload(source), _zip_sizes(source)
     reasons = problems(sizes, payload.size)
     if reasons:
         raise BadBundle(reasons)
     return payload
+
+
+def model_payload(folder: Path, root: Path | None = None) -> Payload:
+    """The bundle of a model's folder, by the same rules. Raises BadBundle where it has no model.py, among others."""
+    payload = folder_payload(folder, root=root)
+    reasons = model_problems(_sizes(folder, Selection((), ()), root), payload.size)
+    if reasons:
+        raise BadBundle(reasons)
+    return payload
+
+
+def _sizes(folder: Path, selection: Selection, root: Path | None) -> dict[str, int]:
+    return {name: path.stat().st_size for name, path in files_of(folder, selection, root)}
 
 
 def file_payload(path: Path) -> Payload:

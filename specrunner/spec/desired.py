@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from specrunner.core.errors import Diagnostic, InvalidSpecs, Place, SpecrunnerError
 from specrunner.core.keys import Key, Kind
 from specrunner.core.notifications import Notification
-from specrunner.core.resources import Desired, Owner, Resource, references_of
+from specrunner.core.resources import Desired, Owner, Resource, content_identity, references_of
 from specrunner.core.uncollected import uncollected
 from specrunner.spec.advice import ended_schedules, unused_patches
 from specrunner.spec.cache import open_cache
@@ -194,7 +194,9 @@ def _add_shas(drafts: Mapping[Key, Draft]) -> None:
             draft.spec["orchestrationSha"] = source.spec["sha"]
         elif key.kind is Kind.PIPELINE:
             models = [other for other in references_of(key, draft.spec) if other.kind is Kind.MODEL]
-            draft.spec["modelShas"] = {other.name: drafts[other].spec["sha"] for other in models}
+            draft.spec["modelShas"] = {
+                other.name: content_identity(drafts[other].spec["sha"], drafts[other].spec) for other in models
+            }
 
 
 def _resource(key: Key, draft: Draft, project: Project) -> Resource:

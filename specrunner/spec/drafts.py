@@ -230,6 +230,7 @@ def _bad_bundle(trail: Trail, name: str, reason: str) -> Finding:
 
 # The rules of `core.bundles` and of `bundle`, by words of what they say.
 _BUNDLE_RULES: Mapping[str, tuple[Mistake, str]] = {
+    "model.py": (Mistake.NO_ENTRY_POINT, "Keep one model.py at the top of the folder; it defines predict(table)."),
     "no main.py": (Mistake.NO_ENTRY_POINT, "Add a main.py at its top."),
     "requirements.txt": (Mistake.SEVERAL_REQUIREMENTS, "Keep one of them."),
     "symbolic link": (Mistake.LINK_IN_BUNDLE, "Replace the link by the file, or name it under `exclude`."),

@@ -27,6 +27,16 @@ def declared_target(root: Path) -> Json:
         return None
 
 
+def declared_variables(root: Path, environment: str | None) -> dict[str, Json]:
+    """The variables of an environment, or of the default one, as they are written; none where they can't be read."""
+    try:
+        spec = _spec(root / _PROJECT_FILE)
+        name = environment or spec.get("defaultEnvironment", "default")
+        return dict(((spec.get("environments") or {}).get(name) or {}).get("vars") or {})
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError, yaml.YAMLError):
+        return {}
+
+
 def _spec(file: Path) -> dict[str, Any]:
     with file.open("rb") as stream:
         data = stream.read(_LARGEST + 1)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from specrunner.core.resources import Payload
-from specrunner.spec.bundle import BadBundle, file_payload, folder_payload, orchestration_payload
+from specrunner.spec.bundle import BadBundle, file_payload, model_payload, orchestration_payload
 from specrunner.spec.paths import inside
 
 _Asked = tuple[str, str, tuple[str, ...], tuple[str, ...]]
@@ -23,7 +23,7 @@ class Sources:
         """The bytes of a model: a file as it is, a folder zipped. Raises BadPath, BadBundle and OSError."""
 
         def load(path: Path) -> Payload:
-            return folder_payload(path, root=self.root) if path.is_dir() else file_payload(path)
+            return model_payload(path, self.root) if path.is_dir() else file_payload(path)
 
         return self._once(("model", name, (), ()), load)
 

@@ -188,6 +188,9 @@ class Target(Protocol):
     def infer(self, pipeline: Key, file: Path) -> pa.Table:
         """Infer on the rows of a file through a deployed pipeline. Raises BadInput, Unavailable, NotFound."""
 
+    def infer_table(self, pipeline: Key, rows: Callable[[], pa.Table]) -> pa.Table:
+        """Infer on rows, which are asked for once it is known that the pipeline serves. Raises as `infer` does."""
+
     def stop_waiting(self) -> None:
         """Let every `run` return soon; the runs themselves go on."""
 

@@ -315,6 +315,10 @@ class Faulty:
         """As the target."""
         return self._through("infer", pipeline, lambda: self._target.infer(pipeline, file))
 
+    def infer_table(self, pipeline: Key, rows: Callable[[], pa.Table]) -> pa.Table:
+        """As the target."""
+        return self._through("infer_table", pipeline, lambda: self._target.infer_table(pipeline, rows))
+
     def stop_waiting(self) -> None:
         """As the target; no rule is for it."""
         self._target.stop_waiting()

@@ -5,13 +5,20 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from specrunner.cli import wiring
+from specrunner.cli.main import status_of
 from specrunner.core.values import iso
-from tests.acceptance.spec_repo import WORKSPACE, SpecRepo
+from specrunner.targets.memory import Ended, Hooks, Job, MemoryState, MemoryTarget
+from tests.acceptance.spec_repo import WORKSPACE, Result, SpecRepo
 from tests.contract.repository_samples import Hub, git, make_hub
 
 PROJECT = """\
@@ -30,16 +37,32 @@ NOTE = """\
     """
 
 
+class QuickRepo(SpecRepo):
+    """A repository whose commands are called in this process; its target is to be in memory."""
+
+    __slots__ = ()
+
+    def run(self, *words: str, code: int = 0, cwd: Path | None = None, **environ: str) -> Result:
+        assert cwd is None and not environ
+        with redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as err:
+            found = status_of(["-C", str(self.root), *words])
+        result = Result(found, out.getvalue(), err.getvalue())
+        assert found == code, f"exit {found}, not {code}\n--- out\n{result.out}\n--- err\n{result.err}"
+        return result
+
+
 @dataclass(frozen=True, slots=True)
 class Machines:
-    """The remote, and machines that know nothing but their clone of it."""
+    """The remote, and machines that know nothing but their clone of it; `quick` ones live in this process."""
 
     hub: Hub
     cache: Path
+    quick: bool = False
 
     def machine(self, name: str, *words: str) -> SpecRepo:
         """A fresh clone on a fresh machine."""
-        return SpecRepo(self.hub.clone(name, *words), {"SPECRUNNER_CACHE": str(self.cache), "GITHUB_ACTOR": name})
+        kind = QuickRepo if self.quick else SpecRepo
+        return kind(self.hub.clone(name, *words), {"SPECRUNNER_CACHE": str(self.cache), "GITHUB_ACTOR": name})
 
     @property
     def notes(self) -> Path:
@@ -50,9 +73,28 @@ class Machines:
         return self.hub.files()
 
 
-def make_machines(folder: Path, cache: Path) -> tuple[Machines, SpecRepo]:
+def make_quick(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Machines, SpecRepo]:
+    """The same in this process: every state folder is a memory of its own, and each run leaves its line."""
+    states: dict[Path, MemoryState] = {}
+
+    def ran(_job: Job) -> Ended:
+        with (folder / "notes").open("a") as notes:
+            notes.write("run\n")
+        return Ended()
+
+    def opened(state: Path) -> MemoryTarget:
+        state.mkdir(exist_ok=True)
+        (state / "state.db").touch()  # by this, commands that look see that something was applied
+        return MemoryTarget(states.setdefault(state, MemoryState()), Hooks(run=ran))
+
+    monkeypatch.setitem(wiring.TARGETS, "local", opened)
+    monkeypatch.setenv("NO_COLOR", "1")
+    return make_machines(folder, folder / "no-cache", quick=True)
+
+
+def make_machines(folder: Path, cache: Path, *, quick: bool = False) -> tuple[Machines, SpecRepo]:
     """A remote, and a first machine that has pushed a project with a workspace."""
-    found = Machines(make_hub(folder), cache)
+    found = Machines(make_hub(folder), cache, quick)
     shutil.rmtree(folder / "first")
     first = found.machine("first-machine")
     first.write("specrunner.yaml", PROJECT)

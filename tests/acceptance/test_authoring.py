@@ -83,6 +83,22 @@ def test_a_project_is_called_what_was_typed(folder: SpecRepo, name: str) -> None
     assert load(folder.root / "a").owner.project == load(folder.root / "b").owner.project == name
 
 
+def test_workflows_come_with_a_new_repository_or_into_one_that_is_there(folder: SpecRepo) -> None:
+    folder.run("init", "new", "--github")
+    shipped = (CHECKOUT / "examples" / "specs" / ".github" / "workflows").glob("*.yml")
+    wanted = {file.name: file.read_bytes() for file in shipped}
+    workflows = folder.root / "new" / ".github" / "workflows"
+    assert {file.name: file.read_bytes() for file in workflows.iterdir()} == wanted
+    folder.run("-C", "new", "validate")
+    (workflows / "plan.yml").unlink()
+    said = folder.run("init", "new", "--github", code=3).err
+    assert "3 files would be overwritten" in said
+    for file in workflows.iterdir():
+        file.unlink()
+    folder.run("init", "new", "--github")
+    assert {file.name for file in workflows.iterdir()} == set(wanted)
+
+
 def test_the_example_is_copied_whole(folder: SpecRepo) -> None:
     folder.run("init", "--example", "house-price")
     tracked = {

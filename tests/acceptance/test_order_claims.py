@@ -9,14 +9,23 @@ import pytest
 import yaml
 
 from specrunner.core.values import iso
-from tests.acceptance.shared_branch import Machines, make_machines, noting, push, rewritten
-from tests.acceptance.spec_repo import finished, lines_of
+from tests.acceptance.shared_branch import Machines, make_machines, make_quick, noting, push, rewritten
+from tests.acceptance.spec_repo import SpecRepo, finished, lines_of
 
 
 @pytest.fixture
 def machines(tmp_path: Path, cache: Path) -> Machines:
     """A task that runs once, which nobody has applied yet."""
-    found, first = make_machines(tmp_path, cache)
+    return once(*make_machines(tmp_path, cache))
+
+
+@pytest.fixture
+def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machines:
+    """The same, all in this process."""
+    return once(*make_quick(tmp_path, monkeypatch))
+
+
+def once(found: Machines, first: SpecRepo) -> Machines:
     noting(found, first)
     push(first, "a task")
     return found
@@ -35,32 +44,32 @@ def test_of_machines_that_apply_at_once_one_runs_what_runs_once(machines: Machin
     assert machines.machine("later").run("plan", "--json").json["steps"] == []
 
 
-def test_who_may_not_push_runs_no_order_and_says_so(machines: Machines) -> None:
-    machines.hub.hook("exit 1")
-    said = machines.machine("reader").run("apply", "--yes", code=5).said
+def test_who_may_not_push_runs_no_order_and_says_so(quick: Machines) -> None:
+    quick.hub.hook("exit 1")
+    said = quick.machine("reader").run("apply", "--yes", code=5).said
     assert "does not take what is pushed" in said
-    assert lines_of(machines.notes) == []
+    assert lines_of(quick.notes) == []
 
 
-def test_a_claimed_order_is_left_alone_until_its_time_is_over(machines: Machines) -> None:
-    first = machines.machine("first")
+def test_a_claimed_order_is_left_alone_until_its_time_is_over(quick: Machines) -> None:
+    first = quick.machine("first")
     first.run("apply", "--yes")
-    (run,) = [path for path in machines.status() if path.startswith("default/runs/")]
-    record = machines.status()[run].decode()
+    (run,) = [path for path in quick.status() if path.startswith("default/runs/")]
+    record = quick.status()[run].decode()
     intent = str(yaml.safe_load(record)["intent"])
     claim = f"default/claims/lab/noting/{intent[:32]}.yaml"
     until = iso(datetime.now(UTC) + timedelta(hours=1))
-    status = machines.hub.status("editor")
+    status = quick.hub.status("editor")
     text = record.replace("status: success", "status: running") + f"claim:\n  who: ada\n  until: '{until}'\n"
     status.write({claim: text.encode(), run: None}, "as if its machine had died")
     status.push()
     rewritten(
-        machines, "default/tasks/lab/noting.yaml", lambda old: old.replace(f"{intent}: success", f"{intent}: running")
+        quick, "default/tasks/lab/noting.yaml", lambda old: old.replace(f"{intent}: success", f"{intent}: running")
     )
-    plan = machines.machine("waiting").run("plan", "--json").json
+    plan = quick.machine("waiting").run("plan", "--json").json
     assert plan["steps"] == []
     assert "may go on elsewhere" in plan["notices"][0]["text"]
     gone = iso(datetime.now(UTC) - timedelta(hours=1))
-    rewritten(machines, claim, lambda old: old.replace(until, gone))
-    plan = machines.machine("knowing").run("plan", "--json").json
+    rewritten(quick, claim, lambda old: old.replace(until, gone))
+    plan = quick.machine("knowing").run("plan", "--json").json
     assert "ended as lost" in plan["notices"][0]["text"]

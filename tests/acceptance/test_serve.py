@@ -40,6 +40,7 @@ def test_what_waits_for_a_host_is_told_and_a_host_says_what_it_serves(repo: Spec
             assert answer.status == 200
         said = stopped(process, signal.SIGTERM, 0)
         assert "Stopped. 0 runs under way" in said.out
+        assert said.err == ""
 
 
 def test_apply_hands_its_runs_to_the_living_host_and_says_so(repo: SpecRepo) -> None:
@@ -88,7 +89,8 @@ def test_the_key_is_not_changed_under_a_living_host(repo: SpecRepo) -> None:
 @pytest.mark.parametrize(
     ("words", "folder", "reason"),
     [
-        (("--host", "0.0.0.0"), "specs", "does not listen on 0.0.0.0"),
+        (("--host", "0.0.0.0"), "specs", "not said on which port of 0.0.0.0"),
+        (("--host", "0.0.0.0", "--port", "8443"), "specs", "does not listen on 0.0.0.0 without a token"),
         ((), "elsewhere", "is no spec repository"),
     ],
 )

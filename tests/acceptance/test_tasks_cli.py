@@ -77,6 +77,15 @@ def said(repo: SpecRepo, *words: str, code: int = 0) -> str:
     return out.getvalue() + err.getvalue()
 
 
+def test_a_run_that_is_left_to_itself_is_said_to_find_no_api(staying: SpecRepo, tmp_path: Path) -> None:
+    words = "Nobody hosts this folder: what goes on finds no API"
+    assert words in staying.run("run", "stay", "--no-wait").err
+    staying.task("once", "stay", env={"GO": str(tmp_path / "go")})
+    assert words in staying.run("apply", "--yes", "--no-wait").out
+    (tmp_path / "go").touch()
+    assert words not in staying.run("run", "stay").said
+
+
 def started(repo: SpecRepo) -> tuple[str, list[int]]:
     """Start a run of `stay`; its id and the processes of it."""
     run = repo.run("run", "stay", "--no-wait", "--json").json["id"]
@@ -383,7 +392,9 @@ def test_a_living_host_carries_out_what_others_ask_for(repo: SpecRepo) -> None:
     repo.task("hourly", "echo", schedule="0 * * * *")
     repo.run("apply", "--yes")
     with hosted(repo):
-        assert repo.run("run", "hourly", "--arg", "a=b").out.splitlines()[0] == '{"a": "b"}'
+        result = repo.run("run", "hourly", "--arg", "a=b")
+        assert result.out.splitlines()[0] == '{"a": "b"}'
+        assert result.err.startswith("`specrunner serve` (process ") and "Nobody hosts" not in result.said
         assert "Nobody hosts" not in said(repo, "next", "hourly")
         span = ("--from", "2026-03-01T01:00Z", "--to", "2026-03-01T02:00Z")
         made = repo.run("backfill", "hourly", *span, "--yes", "--no-wait").out

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import yaml
 
+from specrunner.cli import ticking
+from specrunner.core.errors import SpecrunnerError
 from specrunner.core.values import iso
-from tests.acceptance.shared_branch import Machines, daily, make_machines, noting, push, rewritten, settled_until
+from specrunner.record.ticks import StatusBook
+from tests.acceptance.shared_branch import (
+    Machines,
+    daily,
+    make_quick,
+    noting,
+    push,
+    rewritten,
+    settled_until,
+)
 from tests.acceptance.spec_repo import SpecRepo, finished, lines_of, until
 
 AGO = timedelta(minutes=20)
@@ -18,9 +30,18 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture
-def machines(tmp_path: Path, cache: Path) -> Machines:
+def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machines:
     """A daily task that was applied yesterday by a machine that is gone, and was due twenty minutes ago."""
-    found, first = make_machines(tmp_path, cache)
+    return due(*make_quick(tmp_path, monkeypatch))
+
+
+@pytest.fixture
+def machines(quick: Machines, cache: Path) -> Machines:
+    """The same; from now on, machines have processes and state folders."""
+    return replace(quick, cache=cache, quick=False)
+
+
+def due(found: Machines, first: SpecRepo) -> Machines:
     cron, instant = daily(AGO)
     noting(found, first, schedule=cron, timeout="10m")
     push(first, "a schedule")
@@ -70,14 +91,14 @@ def test_eight_machines_that_wake_at_once_run_an_instant_once(machines: Machines
     assert [line for line in machines.hub.history() if line.startswith("Claim")] == [machines.hub.history()[1]]
 
 
-def test_who_may_not_push_runs_nothing_and_says_so(machines: Machines) -> None:
-    machines.hub.hook("echo 'you may only read' >&2; exit 1")
-    said = machines.machine("reader").run("tick", code=1).err
+def test_who_may_not_push_runs_nothing_and_says_so(quick: Machines) -> None:
+    quick.hub.hook("echo 'you may only read' >&2; exit 1")
+    said = quick.machine("reader").run("tick", code=1).err
     assert "does not take what is pushed" in said and "you may only read" in said
-    assert lines_of(machines.notes) == []
-    machines.hub.hook("")
-    machines.machine("writer").run("tick")
-    assert lines_of(machines.notes) == ["run"]
+    assert lines_of(quick.notes) == []
+    quick.hub.hook("")
+    quick.machine("writer").run("tick")
+    assert lines_of(quick.notes) == ["run"]
 
 
 def test_a_claimant_that_died_is_lost_after_its_time_and_the_next_instant_runs(machines: Machines) -> None:
@@ -105,36 +126,74 @@ def test_a_claimant_that_died_is_lost_after_its_time_and_the_next_instant_runs(m
     assert lines_of(machines.notes) == []
 
 
-def test_what_was_missed_for_too_long_is_recorded_as_a_skip(machines: Machines) -> None:
-    settled_until(machines, daily(AGO)[1] - 3 * DAY)
-    machines.machine("late").run("tick")
-    found = [yaml.safe_load(data) for path, data in machines.status().items() if path.startswith("default/runs/")]
+def test_what_was_missed_for_too_long_is_recorded_as_a_skip(quick: Machines) -> None:
+    settled_until(quick, daily(AGO)[1] - 3 * DAY)
+    quick.machine("late").run("tick")
+    found = [yaml.safe_load(data) for path, data in quick.status().items() if path.startswith("default/runs/")]
     assert sorted(one["status"] for one in found) == ["skipped", "success"]
-    assert lines_of(machines.notes) == ["run"]
+    assert lines_of(quick.notes) == ["run"]
 
 
-def test_a_status_file_that_can_not_be_read_stops_a_tick(machines: Machines) -> None:
-    rewritten(machines, "default/tasks/lab/noting.yaml", lambda text: text.replace("specHash: ", "specHash: x"))
-    said = machines.machine("careful").run("tick", code=1).err
+def test_a_status_file_that_can_not_be_read_stops_a_tick(quick: Machines) -> None:
+    rewritten(quick, "default/tasks/lab/noting.yaml", lambda text: text.replace("specHash: ", "specHash: x"))
+    said = quick.machine("careful").run("tick", code=1).err
     assert "specrunner-status:default/tasks/lab/noting.yaml" in said
-    assert lines_of(machines.notes) == []
+    assert lines_of(quick.notes) == []
 
 
-def test_a_folder_of_records_does_for_one_machine(repo: SpecRepo, tmp_path: Path) -> None:
-    cron, instant = daily(AGO)
-    repo.orchestration("hello", f"open({str(tmp_path / 'notes')!r}, 'a').write('run\\n')")
-    repo.task("noting", "hello", schedule=cron)
+def test_a_folder_of_records_does_for_one_machine(quick: Machines) -> None:
+    repo = quick.machine("alone")
+    project = repo.root / "specrunner.yaml"
+    project.write_text(project.read_text().replace("branch: specrunner-status", "directory: status"))
     repo.run("apply", "--yes")
     assert repo.run("tick").out == "Nothing is due.\n"
     file = repo.root / "status/default/tasks/lab/noting.yaml"
     settled = repo.status_file("tasks/lab/noting.yaml")["settled"]
-    file.write_text(file.read_text().replace(str(settled), iso(instant - timedelta(hours=1))))
+    file.write_text(file.read_text().replace(str(settled), iso(daily(AGO)[1] - timedelta(hours=1))))
     repo.run("tick")
     repo.run("tick")
-    assert lines_of(tmp_path / "notes") == ["run"]
+    assert lines_of(quick.notes) == ["run"]
 
 
-def test_without_records_there_is_no_tick(repo: SpecRepo) -> None:
+def test_without_records_there_is_no_tick(quick: Machines) -> None:
+    repo = quick.machine("without")
     project = repo.root / "specrunner.yaml"
-    project.write_text(project.read_text().replace("{directory: status}", "none"))
+    project.write_text(project.read_text().replace("{branch: specrunner-status}", "none"))
     assert "Without records" in repo.run("tick", code=64).err
+
+
+@pytest.mark.parametrize("moment", ["before its run", "after its run"])
+def test_who_claims_and_is_gone_before_telling_the_end_leaves_a_claim_that_nobody_repeats(
+    quick: Machines, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    def killed(*_words: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        if moment == "before its run":
+            patch.setattr(ticking, "_restorer", lambda *_words: killed)
+        else:
+            patch.setattr(StatusBook, "record", killed)
+        quick.machine("dying").run("tick", code=130)
+    ran = lines_of(quick.notes)
+    assert len(ran) == (moment == "after its run")
+    assert record_of(quick)["status"] == "running"
+    assert quick.machine("next").run("tick").out == "Nothing is due.\n"
+    (path,) = [path for path in quick.status() if path.startswith("default/runs/")]
+    gone = iso(datetime.now(UTC) - timedelta(minutes=1))
+    rewritten(quick, path, lambda text: text[: text.index("  until:")] + f"  until: '{gone}'\n")
+    assert "lost" in quick.machine("later").run("tick").out
+    assert record_of(quick)["status"] == "lost"
+    assert lines_of(quick.notes) == ran
+
+
+def test_what_is_claimed_and_can_not_be_started_has_failed_at_once(
+    quick: Machines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def impossible(*_words: object) -> None:
+        raise SpecrunnerError("The bytes are not to be had.", remedy="Fetch the whole history.")
+
+    monkeypatch.setattr(ticking, "_restorer", lambda *_words: impossible)
+    said = quick.machine("without-history").run("tick", code=6).out
+    assert "The bytes are not to be had." in str(record_of(quick)["detail"])
+    assert record_of(quick)["status"] == "failure" and "failure" in said

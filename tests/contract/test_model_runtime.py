@@ -5,27 +5,74 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import ClassVar, Protocol
 
 import pyarrow as pa
 import pytest
 
 from specrunner.core.errors import BadInput, SpecrunnerError
+from specrunner.core.values import JsonObject
 from specrunner.engine.ports import LoadedModel, ModelRuntime, TensorField
 from specrunner.engine.serving.runtimes import OnnxRuntime
+from specrunner.engine.serving.workers.model import PythonRuntime
+from tests.integration.engine_samples import StubEnvironments
+from tests.integration.model_samples import LINEAR, zipped
 from tests.unit import serving_samples as samples
 
-RUNTIMES: list[ModelRuntime] = [OnnxRuntime()]
+
+class Kind(Protocol):
+    """A runtime with a model for it: `variable = tensor @ weights + 1`."""
+
+    @property
+    def suffix(self) -> str: ...
+
+    @property
+    def config(self) -> JsonObject: ...
+
+    def runtime(self, folder: Path) -> ModelRuntime: ...
+
+    def linear(self, path: Path) -> Path: ...
 
 
-@pytest.fixture(params=RUNTIMES, ids=lambda runtime: type(runtime).__name__)
-def runtime(request: pytest.FixtureRequest) -> ModelRuntime:
-    found: ModelRuntime = request.param
+class Onnx:
+    suffix = ".onnx"
+    config: ClassVar[JsonObject] = {}
+
+    def runtime(self, _folder: Path) -> ModelRuntime:
+        return OnnxRuntime()
+
+    def linear(self, path: Path) -> Path:
+        return samples.linear(path)
+
+
+class Python:
+    suffix = ".zip"
+    config: ClassVar[JsonObject] = {
+        "inputs": [{"name": "float_input", "type": "float32", "shape": [None, 18]}],
+        "outputs": [{"name": "variable", "type": "float32", "shape": [None, 1]}],
+    }
+
+    def runtime(self, folder: Path) -> ModelRuntime:
+        return PythonRuntime(StubEnvironments(), folder / "models")
+
+    def linear(self, path: Path) -> Path:
+        return zipped(path, {"model.py": LINEAR})
+
+
+@pytest.fixture(params=[Onnx(), Python()], ids=lambda kind: type(kind).__name__)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    found: Kind = request.param
     return found
 
 
 @pytest.fixture
-def model(runtime: ModelRuntime, tmp_path: Path) -> Iterator[LoadedModel]:
-    loaded = runtime.load(samples.linear(tmp_path / "linear.onnx"), {})
+def runtime(kind: Kind, tmp_path: Path) -> ModelRuntime:
+    return kind.runtime(tmp_path)
+
+
+@pytest.fixture
+def model(kind: Kind, runtime: ModelRuntime, tmp_path: Path) -> Iterator[LoadedModel]:
+    loaded = runtime.load(kind.linear(tmp_path / f"linear{kind.suffix}"), kind.config)
     yield loaded
     loaded.close()
 
@@ -67,24 +114,25 @@ def test_bad_input_leaves_the_model_usable(model: LoadedModel) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"hello" * 50, b"\x00" * 100], ids=["empty", "words", "zeros"])
-def test_a_file_that_is_no_model_is_bad_input(runtime: ModelRuntime, tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "broken.onnx"
+def test_a_file_that_is_no_model_is_bad_input(
+    kind: Kind, runtime: ModelRuntime, tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / f"broken{kind.suffix}"
     path.write_bytes(content)
-    with pytest.raises(BadInput, match=r"broken\.onnx"):
+    with pytest.raises(BadInput, match=rf"broken\{kind.suffix}"):
         runtime.load(path, {})
 
 
-def test_half_a_file_and_no_file_are_bad_input(runtime: ModelRuntime, tmp_path: Path) -> None:
-    path = samples.linear(tmp_path / "half.onnx")
+def test_half_a_file_and_no_file_are_bad_input(kind: Kind, runtime: ModelRuntime, tmp_path: Path) -> None:
+    path = kind.linear(tmp_path / f"half{kind.suffix}")
     path.write_bytes(path.read_bytes()[:120])
     with pytest.raises(BadInput):
         runtime.load(path, {})
     with pytest.raises(BadInput):
-        runtime.load(tmp_path / "absent.onnx", {})
+        runtime.load(tmp_path / f"absent{kind.suffix}", {})
 
 
-def test_a_closed_model_refuses_and_closes_again(runtime: ModelRuntime, tmp_path: Path) -> None:
-    model = runtime.load(samples.linear(tmp_path / "linear.onnx"), {})
+def test_a_closed_model_refuses_and_closes_again(model: LoadedModel) -> None:
     model.close()
     model.close()
     with pytest.raises(SpecrunnerError, match="closed"):

@@ -106,6 +106,7 @@ class Runner:
         token = f"ghs_{self.jobs:036d}"
         rights = {name: "read" if event.fork else right for name, right in job["permissions"].items()}
         self.api.rights[token] = rights
+        self._enforce(rights.get("contents", "none"))
         declared = (document[True].get("workflow_call") or document[True].get("workflow_dispatch") or {}).get(
             "inputs", {}
         )
@@ -113,11 +114,21 @@ class Runner:
         matrix = {name: values[0] for name, values in job.get("strategy", {}).get("matrix", {}).items()}
         course = _Job(self, event, token, given, matrix, {} if event.fork else secrets)
         filled(job.get("concurrency", {}), course.contexts())
+        if not evaluated(str(job.get("if", "success()")), course.contexts()):
+            del self.api.rights[token]
+            return Ended(0, "skipped", "", {}, {})
         try:
             course.do(job["steps"], course.contexts())
             return course.ended()
         finally:
             del self.api.rights[token]  # a job's token ends with it
+            self._enforce("write")
+
+    def _enforce(self, right: str) -> None:
+        """Who may not write contents can't push."""
+        hook = self.remote / "hooks" / "pre-receive"
+        hook.write_text(f"#!/bin/sh\necho 'Permission to {REPOSITORY} denied.'\nexit {int(right != 'write')}\n")
+        hook.chmod(0o755)
 
 
 class _Job:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from specrunner.forge.headers import header_of
 from tests.acceptance.spec_repo import SpecRepo
 from tests.integration.github_api import REPOSITORY, Api
-from tests.integration.github_runner import READY, Ended, Event, Runner
+from tests.integration.github_runner import READY, REUSABLE, Ended, Event, Runner
 
 _WHO = ("-c", "user.name=Ann", "-c", "user.email=ann@example.com")
 
@@ -82,9 +83,14 @@ class World:
         """The run that a push to main begins."""
         return self.runner.run(workflow, Event("push", sha, "refs/heads/main", {"after": sha}), **more)
 
-    def dispatch(self, name: str, sha: str, inputs: Mapping[str, Any] | None = None) -> Ended:
+    def push_and_apply(self) -> tuple[str, Ended]:
+        """Push what was edited to main and have it applied, in a team that asks for no review."""
+        sha = self.push("main")
+        return sha, self.apply(sha, REUSABLE / "specs-apply.yml", inputs={"review": False})
+
+    def dispatch(self, name: str, sha: str, inputs: Mapping[str, Any] | None = None, branch: str = "main") -> Ended:
         """The run that a person begins by hand."""
-        event = Event("workflow_dispatch", sha, "refs/heads/main", {"inputs": dict(inputs or {})})
+        event = Event("workflow_dispatch", sha, f"refs/heads/{branch}", {"inputs": dict(inputs or {})})
         return self.runner.run(READY / name, event, inputs)
 
     def reviewed_and_merged(self, branch: str = "change") -> tuple[int, str]:
@@ -93,3 +99,35 @@ class World:
         planned = self.plan(number)
         assert planned.code == 0, planned.log
         return number, self.merge(number)
+
+
+PROJECT = """\
+    apiVersion: specrunner/v1
+    kind: Project
+    metadata: {name: demo}
+    spec:
+      defaultWorkspace: lab
+      status: none
+    """
+WORKSPACE = """\
+    apiVersion: specrunner/v1
+    kind: Workspace
+    metadata: {name: lab}
+    """
+PLAN = "specrunner-plan"
+
+
+def schedule(world: World, cron: str = "0 2 * * *") -> None:
+    """A task that runs at night; nothing of it runs when it is applied."""
+    world.specs.orchestration("hello", "print('hello')")
+    world.specs.task("nightly", "hello", schedule=cron)
+
+
+def only_comment(world: World, number: int, name: str = PLAN) -> str:
+    [body] = [body for body in world.api.comments_of(number) if header_of(body, name)]
+    return body
+
+
+def only_issue(world: World) -> dict[str, object]:
+    [found] = world.api.issues.values()
+    return found

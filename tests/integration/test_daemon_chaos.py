@@ -39,7 +39,7 @@ MAIN_POINTS = (
     "a run's exit is seen",
     "a run's end is to be committed",
 )
-COMES_WITHIN = 15.0  # seconds; instants and exits come every second
+COMES_WITHIN = 40.0  # seconds; instants and exits come every second, once a host is up
 # Leaves a line for each attempt, and its log is complete only if it ended as it should.
 CODE = """\
 import os, sys, time
@@ -106,7 +106,7 @@ def test_hosts_that_are_killed_again_and_again_lose_nothing_and_repeat_nothing(
     tasks = put_tasks(engine, mark, count, dice)
     reached = set()
     for point in (planned := deaths(soak, rounds, dice)):
-        passes = dice.randint(1, 6) if soak.is_full else 1
+        passes = dice.randint(1, 4) if soak.is_full else 1
         host = Daemon(engine.folder, clock, slots=6, dies=(point, passes) if point else None)
         assert host.process.stdout is not None
         with host.process.stdout:
@@ -119,11 +119,11 @@ def test_hosts_that_are_killed_again_and_again_lose_nothing_and_repeat_nothing(
     with daemon(engine.folder, clock, slots=6) as last:
         until(lambda: not engine.history.active(), "the end of everything")
         last.stop()
-    assert reached == {*planned} - {""}
     for task in tasks:
         check_instants(engine, task)
     check_runs(engine, mark)
     check_store(engine)
+    assert reached == {*planned} - {""}
 
 
 def check_instants(engine: Engine, task: Task) -> None:

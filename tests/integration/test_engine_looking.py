@@ -11,12 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from specrunner.core.lifecycle import RunState
-from specrunner.core.resources import Owner
-from specrunner.core.values import Secret
+from specrunner.core.keys import Key, Kind
+from specrunner.core.lifecycle import ModelState, RunState
+from specrunner.core.resources import Owner, content_identity
+from specrunner.core.values import JsonObject, Secret
 from specrunner.engine import looking
+from specrunner.engine.engine import Engine
 from specrunner.engine.holdings import Holdings
 from specrunner.engine.looking import look
+from specrunner.engine.records import ModelVersion
 from specrunner.engine.rekeying import rotate
 from specrunner.engine.store.database import HEAD
 from specrunner.engine.vault import KEY_VARIABLE, Vault
@@ -70,6 +73,55 @@ def test_what_is_seen_is_what_the_engine_shows_and_nothing_is_left_behind(folder
         assert reading.seen(found) == seen  # also while somebody has it open
         assert engine.fingerprint(Secret("x")) == found.fingerprint(Secret("x"))
     assert len(seen or ()) == len(everything())
+
+
+def test_a_store_that_was_only_just_applied_to_is_not_left_to_the_engine(tmp_path: Path) -> None:
+    with closing(LocalTarget(open_engine(tmp_path / "state"))) as target:
+        Applying(target).apply(everything())
+        assert held(tmp_path / "state") is not None
+    assert held(tmp_path / "state") is not None
+    assert held(quiet(tmp_path / "state")) is not None
+
+
+def versions_of(engine: Engine, name: str, *states: ModelState) -> list[ModelVersion]:
+    """Versions of a Python model, which came to these states."""
+    lab, versions = engine.workspaces.named("lab"), []
+    for number, state in enumerate(states):
+        config = {"framework": "python", "requirements": [f"attrs=={number}"]}
+        version = engine.models.upload(lab.id, name, "m.py", b"whatever", config)
+        if state is not ModelState.PENDING_PACKAGING:
+            engine.models.move(version, ModelState.PACKAGING)
+            version = engine.models.move(engine.models.version(version.id), state, error="no such thing", lock="attrs")
+        versions.append(version)
+    return versions
+
+
+def test_models_that_are_not_ready_and_steps_of_several_models_are_seen_as_the_engine_shows_them(folder: Path) -> None:
+    steps: list[JsonObject] = [
+        {"model": "once", "shadow": ["houses"]},
+        {"split": [{"model": "houses", "weight": 2}, {"model": "sound", "weight": 1}], "by": "city"},
+    ]
+    with engine_on(folder) as engine:
+        sound = versions_of(engine, "sound", ModelState.READY)[-1]
+        once, _failed, _waiting = versions_of(
+            engine, "once", ModelState.READY, ModelState.ERROR, ModelState.PENDING_PACKAGING
+        )
+        never = versions_of(engine, "never", ModelState.ERROR, ModelState.ERROR)[-1]
+        lab = engine.workspaces.named("lab")
+        engine.pipelines.configure(lab.id, "mixed", {"resources": {"cpus": 1}, "validations": {"some": "out.y > 0"}})
+        engine.pipelines.put_steps(lab.id, "mixed", steps, lambda name: engine.models.in_force(lab.id, name))
+        shown = reading.read(engine)
+        assert {key: reading.read_one(engine, key) for key in shown} == shown
+        assert engine.holdings() == held(folder)
+    found = look(quiet(folder))
+    assert found is not None and reading.seen(found) == shown
+    models = {key.name: live for key, live in shown.items() if key.kind is Kind.MODEL}
+    assert models["once"].id == str(once.id) and "not in force" in models["once"].detail
+    assert (models["never"].id, models["never"].state, models["never"].spec) == (str(never.id), "error", {})
+    mixed = shown[Key(Kind.PIPELINE, "lab", "mixed")].spec
+    assert mixed["steps"] == steps and mixed["validations"] == {"some": "out.y > 0"}
+    assert mixed["modelShas"]["sound"] == content_identity(sound.sha, sound.config) != sound.sha
+    assert mixed["modelShas"]["houses"] == models["houses"].spec["sha"]
 
 
 def test_what_was_only_just_written_is_seen(folder: Path) -> None:

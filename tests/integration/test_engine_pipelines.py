@@ -156,10 +156,10 @@ def test_a_model_that_does_not_load_shows_at_deploy_and_changes_nothing(engine: 
 
 
 def test_a_framework_that_cannot_be_served_is_told_at_deploy(engine: Engine, lab: Workspace) -> None:
-    model = engine.models.upload(lab.id, "m", "m.py", b"x", {"framework": "python"})
+    model = engine.models.upload(lab.id, "m", "m.h5", b"x", {"framework": "keras"})
     step = {"ModelInference": {"models": [{"name": "m", "version": model.version}]}}
     version = engine.pipelines.add_version(lab.id, "p", {"steps": [step]})
-    with pytest.raises(BadInput, match="framework 'python'"):
+    with pytest.raises(BadInput, match="framework 'keras'"):
         engine.planes.deploy(version.pipeline_id, version.id, engine.user_holder)
 
 

@@ -8,14 +8,18 @@ from typing import Any
 
 import pytest
 
-from specrunner.core.errors import SpecrunnerError, Transient, UsageError
+from specrunner.cli.ci_apply import Course, report
+from specrunner.cli.ci_passing import last_lines
+from specrunner.cli.desk import Desk
+from specrunner.core.errors import Diagnostic, InvalidSpecs, SpecrunnerError, Transient, UsageError
+from specrunner.core.resources import Owner
 from specrunner.core.values import Secret
 from specrunner.forge.github import GitHub, MissingRight
 from specrunner.forge.headers import header_of
 from specrunner.forge.issues import Subject, close, keep_open
 from specrunner.forge.statuses import State, set_status
 from specrunner.forge.sticky import ACTIONS_BOT, own_login, put_sticky, stickies
-from specrunner.forge.surroundings import read_surroundings
+from specrunner.forge.surroundings import Surroundings, read_surroundings
 from specrunner.report.escaping import comment
 from tests.integration.github_api import REPOSITORY, Answer, Api, Fault, serving_api
 
@@ -205,3 +209,27 @@ def test_github_servers_of_ones_own_are_asked_and_plain_http_is_not() -> None:
         read_surroundings({**environ, "GITHUB_API_URL": "http://git.example.com"})
     with pytest.raises(UsageError, match="no step"):
         read_surroundings({})
+
+
+@pytest.fixture
+def desk(github: GitHub) -> Desk:
+    return Desk(Surroundings(REPOSITORY, "a" * 40, run="5"), github)
+
+
+def test_an_issue_about_very_much_has_room_for_its_own_first_lines(desk: Desk, api: Api) -> None:
+    owner = Owner("demo", "prod")
+    problems = [Diagnostic(f"problem {number} " + "x" * 200, "why " * 50) for number in range(2_000)]
+    course = Course(problem=InvalidSpecs(problems), code=1)
+    report(desk, course, owner)
+    [issue] = api.issues.values()
+    assert 60_000 < len(issue["body"]) <= 65_536
+    assert "Commit aaaa" in issue["body"]
+    assert "Left out" in issue["body"]
+
+
+def test_of_what_a_command_said_the_end_is_told_as_far_as_there_is_room() -> None:
+    assert last_lines("a\nb") == ["a", "b"]
+    told = last_lines("\n".join(f"{number} {'y' * 5_000}" for number in range(1_000)))
+    assert told[-1].startswith("999 ")
+    assert sum(len(line) + 1 for line in told) <= 65_536
+    assert len(told) > 50

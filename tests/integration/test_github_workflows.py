@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import base64
 import json
-import sqlite3
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,68 +14,10 @@ import yaml
 
 from specrunner.core.plan import from_json
 from specrunner.forge.headers import header_of
-from tests.acceptance.spec_repo import SpecRepo
 from tests.integration import github_runner
-from tests.integration.github_api import Answer, Api, Fault, serving_api
-from tests.integration.github_runner import READY, REUSABLE, Runner
-from tests.integration.github_world import World
-
-PROJECT = """\
-    apiVersion: specrunner/v1
-    kind: Project
-    metadata: {name: demo}
-    spec:
-      defaultWorkspace: lab
-      status: none
-    """
-WORKSPACE = """\
-    apiVersion: specrunner/v1
-    kind: Workspace
-    metadata: {name: lab}
-    """
-PLAN = "specrunner-plan"
-
-
-@pytest.fixture(scope="session")
-def venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the action's install step makes, from this checkout."""
-    return github_runner.install(tmp_path_factory.mktemp("installed"))
-
-
-@pytest.fixture
-def api() -> Iterator[Api]:
-    with serving_api() as serving:
-        yield serving
-
-
-@pytest.fixture
-def world(tmp_path: Path, api: Api, venv: Path, environment_cache: Path) -> World:
-    remote = tmp_path / "remote.git"
-    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(remote)], check=True)
-    specs = SpecRepo(tmp_path / "clone")
-    specs.write("specrunner.yaml", PROJECT)
-    specs.write("workspace.yaml", WORKSPACE)
-    subprocess.run(["git", "init", "-q", "-b", "main", str(specs.root)], check=True)
-    made = World(specs, remote, api, Runner(tmp_path, remote, api, environment_cache, venv))
-    made.git("remote", "add", "origin", str(remote))
-    made.push("main", "Begin")
-    return made
-
-
-def schedule(world: World, cron: str = "0 2 * * *") -> None:
-    """A task that runs at night; nothing of it runs when it is applied."""
-    world.specs.orchestration("hello", "print('hello')")
-    world.specs.task("nightly", "hello", schedule=cron)
-
-
-def only_comment(world: World, number: int, name: str = PLAN) -> str:
-    [body] = [body for body in world.api.comments_of(number) if header_of(body, name)]
-    return body
-
-
-def only_issue(world: World) -> dict[str, object]:
-    [found] = world.api.issues.values()
-    return found
+from tests.integration.github_api import Answer, Fault
+from tests.integration.github_runner import READY, REUSABLE
+from tests.integration.github_world import PLAN, World, only_comment, only_issue, schedule
 
 
 def test_a_pull_request_shows_its_plan_in_a_comment_a_status_the_summary_and_an_artifact(world: World) -> None:
@@ -177,6 +116,7 @@ def test_a_fork_is_planned_offline_without_secrets_and_reported_in_the_summary(w
     assert not proof.exists()
     assert "Connection/theirs" in ended.summary
     assert "could not comment" in ended.summary
+    assert "from a fork may only read" in ended.summary
     assert world.api.comments == {}
     assert "secret-of-the-team" not in ended.log
 
@@ -227,6 +167,9 @@ def test_merged_with_a_changed_plan_is_refused_with_the_differences_and_approved
     assert issue["state"] == "open"
     assert "Workspace/unseen" in str(issue["body"])
     assert world.api.statuses[sha][0]["state"] == "failure"
+    assert any("not the plan" in text for text in refused.annotations("error"))
+    elsewhere = world.dispatch("apply.yml", sha, {"expect": refused.outputs["hash"]}, branch="change")
+    assert elsewhere.log == "skipped"
     wrong = world.dispatch("apply.yml", sha, {"expect": "0" * 64})
     assert wrong.code == 4
     approved = world.dispatch("apply.yml", sha, {"expect": refused.outputs["hash"]})
@@ -240,8 +183,16 @@ def test_what_was_pushed_without_a_pull_request_is_refused_unless_reviews_are_sw
     refused = world.apply(sha)
     assert refused.code == 4
     assert "no merged pull request" in refused.summary
-    applied = world.apply(sha, REUSABLE / "specs-apply.yml", inputs={"review": False})
+    applied = world.push_and_apply()[1]
     assert applied.code == 0, applied.log
+
+
+def test_specs_on_main_that_are_not_valid_open_the_issue_and_apply_nothing(world: World) -> None:
+    world.specs.task("nightly", "gone", schedule="0 2 * * *")
+    ended = world.apply(world.push("main"))
+    assert ended.code == 1
+    assert any("file=task-nightly.yaml" in text for text in ended.annotations("error"))
+    assert "gone" in str(only_issue(world)["body"])
 
 
 def test_a_comment_that_was_edited_approves_nothing(world: World) -> None:
@@ -271,63 +222,12 @@ def test_a_failed_apply_opens_an_issue_that_the_next_failure_updates_and_the_nex
     assert "no luck today" in only_comment(world, number, "specrunner-outcome")
     assert world.api.statuses[sha][0]["state"] == "failure"
     world.specs.orchestration("job", "raise SystemExit('still no luck')")
-    failed = world.apply(world.reviewed_and_merged("broken-again")[1])
+    failed = world.push_and_apply()[1]
     assert failed.code == 6
     assert "still no luck" in str(only_issue(world)["body"])
     world.specs.orchestration("job", "print('fine')")
-    assert world.apply(world.reviewed_and_merged("mended")[1]).code == 0
+    assert world.push_and_apply()[1].code == 0
     assert only_issue(world)["state"] == "closed"
-
-
-def test_when_half_of_what_was_reviewed_is_done_the_job_does_the_rest(world: World) -> None:
-    kept = world.runner.kept = world.remote.parent / "self-hosted"
-    for name in ("first", "second"):
-        world.specs.document("Connection", name, {"type": "HTTP"})
-    number, sha = world.reviewed_and_merged()
-    subprocess.run(["git", "fetch", "-q", "origin", "main"], cwd=kept, check=True)
-    subprocess.run(["git", "checkout", "-q", "--detach", sha], cwd=kept, check=True)
-    SpecRepo(kept).run("apply", "--yes", "--select", "Connection/first")
-    ended = world.apply(sha)
-    assert ended.code == 0, ended.log
-    assert ended.outputs["hash"] != (header_of(only_comment(world, number), PLAN) or {})["hash"]
-    assert set(SpecRepo(kept).objects()) == {"Connection/first", "Connection/second", "Workspace/lab"}
-    again = world.apply(sha)
-    assert again.code == 0
-    assert again.outputs["changes"] == "false"
-
-
-def test_drift_opens_an_issue_updates_it_and_closes_it(world: World) -> None:
-    world.runner.kept = world.remote.parent / "self-hosted"  # whose state folder stays
-    schedule(world)
-    sha = world.reviewed_and_merged()[1]
-    assert world.apply(sha).code == 0
-    assert world.dispatch("drift.yml", sha).outputs["changes"] == "false"
-    assert world.api.issues == {}
-    database = world.runner.kept / ".specrunner" / "state.db"
-    edit(database, "0 9 * * *")
-    found = world.dispatch("drift.yml", sha)
-    assert found.code == 0, found.log
-    assert found.outputs["changes"] == "true"
-    assert "0 9" in str(only_issue(world)["body"])
-    edit(database, "0 10 * * *")
-    world.dispatch("drift.yml", sha)
-    assert "0 10" in str(only_issue(world)["body"])
-    edit(database, "0 2 * * *")
-    world.dispatch("drift.yml", sha)
-    assert only_issue(world)["state"] == "closed"
-    opened = [asked for asked in world.api.writes() if asked.method == "POST" and asked.path.endswith("/issues")]
-    assert len(opened) == 1
-
-
-def edit(database: Path, cron: str) -> None:
-    """Change the live schedule behind everybody's back."""
-    connection = sqlite3.connect(database)
-    [(identity, spec)] = connection.execute("SELECT id, spec FROM tasks").fetchall()
-    changed = json.loads(spec)
-    changed["schedule"]["cron"] = cron
-    connection.execute("UPDATE tasks SET spec = ? WHERE id = ?", (json.dumps(changed), identity))
-    connection.commit()
-    connection.close()
 
 
 def test_an_answer_that_is_lost_makes_no_second_comment(world: World) -> None:

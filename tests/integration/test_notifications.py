@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -162,6 +163,25 @@ def test_a_host_tells_of_the_runs_that_end_under_it_once(repo: SpecRepo, hook: H
     [body] = hook.bodies()
     assert body["event"] == "run_failed"
     assert "no luck" in body["detail"]
+
+
+def test_a_host_that_follows_a_repository_tells_whom_its_specs_name(repo: SpecRepo, hook: Hook, tmp_path: Path) -> None:
+    declare(repo, {"name": "all", "url": f"{hook.url}/hook"})
+    repo.orchestration("job", FAILING)
+    repo.task("once", "job")
+    for words in (
+        ["init", "-q", "-b", "main"],
+        ["add", "-A"],
+        [*["-c", "user.name=A", "-c", "user.email=a@b.c"], "commit", "-qm", "a"],
+    ):
+        subprocess.run(["git", *words], cwd=repo.root, check=True)
+    state = tmp_path / "state"
+    state.mkdir()
+    with repo.start("-C", str(state), "serve", "--repo", str(repo.root)) as host:
+        until(lambda: bool(hook.told), "news of the failed run")
+        stopped(host, signal.SIGTERM, 0)
+    [body] = hook.bodies()
+    assert (body["event"], body["task"]) == ("run_failed", "Task/lab/once")
 
 
 def test_mistakes_in_notifications_are_told_at_their_places(repo: SpecRepo) -> None:

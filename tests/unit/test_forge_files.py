@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+import os
 import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from specrunner.cli.ci_surroundings import hand_to_git, take_secrets
+from specrunner.cli.ci_surroundings import git_environ, take_secrets
 from specrunner.core.errors import UsageError
 from specrunner.core.keys import Kind
 from specrunner.core.values import Secret, digest
 from specrunner.forge.files import SUMMARY_LIMIT, add_summary, no_commands, set_outputs
+from specrunner.record import plumbing
 from specrunner.report.reviewed import packed, unpacked
 from tests.integration.github_runner import outputs_of
 from tests.unit.core_samples import plan_for, resource, workspace
@@ -76,7 +81,7 @@ def test_git_gets_the_token_for_that_server_and_nothing_is_written(
 ) -> None:
     environ = {"PATH": "/usr/bin:/bin", "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "a.b", "GIT_CONFIG_VALUE_0": "c"}
     before = (checkout / ".git" / "config").read_bytes()
-    hand_to_git(Secret("token"), SERVER, checkout, environ)
+    environ |= git_environ(Secret("token"), SERVER, checkout, environ)
     found = seen_by_git(checkout, environ, f"http.{SERVER}/.extraheader")
     assert found.startswith("AUTHORIZATION: basic ")
     assert seen_by_git(checkout, environ, "a.b") == "c"
@@ -88,15 +93,45 @@ def test_an_authorization_that_the_checkout_left_stays_the_only_one(checkout: Pa
     key = f"http.{SERVER}/.extraheader"
     subprocess.run(["git", "config", key, "AUTHORIZATION: basic x"], cwd=checkout, check=True)
     environ = {"PATH": "/usr/bin:/bin"}
-    hand_to_git(Secret("token"), SERVER, checkout, environ)
-    assert set(environ) == {"PATH"}
+    assert git_environ(Secret("token"), SERVER, checkout, environ) == {}
+
+
+def test_what_is_lent_to_git_reaches_the_server_and_no_other_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.headers.get("Authorization", ""))
+            self.send_error(404)
+
+        def log_message(self, *_words: object) -> None:
+            """Nobody reads it."""
+
+    monkeypatch.setattr(plumbing, "_lent", {})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    address = f"http://127.0.0.1:{server.server_port}"
+    try:
+        subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+        subprocess.run(["git", "remote", "add", "origin", f"{address}/team/specs"], cwd=tmp_path, check=True)
+        plumbing.lend(git_environ(Secret("token"), address, tmp_path, os.environ))
+        assert plumbing.Plumbing(tmp_path).run("ls-remote", "origin").code
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+    assert asked
+    assert set(asked) == {f"basic {base64.b64encode(b'x-access-token:token').decode()}"}
+    assert not any("x-access" in value or "extraheader" in value for value in os.environ.values())
 
 
 def test_another_server_gets_no_token(checkout: Path) -> None:
     environ = {"PATH": "/usr/bin:/bin"}
-    hand_to_git(Secret("token"), "https://elsewhere.example.com", checkout, environ)
-    hand_to_git(Secret("token"), "https://git.example.com.evil", checkout, environ)
-    assert set(environ) == {"PATH"}
+    assert git_environ(Secret("token"), "https://elsewhere.example.com", checkout, environ) == {}
+    assert git_environ(Secret("token"), "https://git.example.com.evil", checkout, environ) == {}
 
 
 def test_a_plan_is_packed_small_and_read_again_only_under_its_own_hash() -> None:

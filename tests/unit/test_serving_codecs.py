@@ -172,6 +172,14 @@ def test_csv_has_lists_as_json_texts() -> None:
     assert decode(b"a\n[1\n[2\n", "text/csv").column("a").to_pylist() == ["[1", "[2"]
 
 
+def test_a_column_that_a_format_has_no_form_for_is_told_by_its_type() -> None:
+    table = pa.table({"x": [{"a": 1}]})
+    with pytest.raises(BadInput, match="can't be written as text/csv") as error:
+        encode(table, Media.CSV)
+    assert "struct<a: int64>" in error.value.detail
+    assert decode(encode(table, Media.ARROW_FILE), Media.ARROW_FILE) == table
+
+
 def test_parquet_written_elsewhere_is_read(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     pq.write_table(samples.rows_table(3), path)

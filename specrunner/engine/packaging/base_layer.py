@@ -19,6 +19,10 @@ from specrunner.engine.packaging import locks
 Files = Mapping[str, bytes]  # path below site-packages, with forward slashes, to the file's bytes
 
 _ALIAS = PurePosixPath("sdk/alias")
+# Lets the platform's own client find the run; only where the lock brings that client.
+_STARTUP = PurePosixPath("sdk/startup")
+_CLIENT = "wallaroo"
+_HOOK = "specrunner_wallaroo"
 
 
 @cache
@@ -48,9 +52,10 @@ def version(layer: Files) -> str:
 def lay(layer: Files, site_packages: Path, lock: str) -> None:
     """Write the layer. A package that the lock pins a distribution of is left as the user wants it."""
     pinned = locks.pinned_names(lock)
-    for name, content in layer.items():
+    hooked = {f"{_HOOK}.py": layer.get(f"{_HOOK}.py", b""), f"{_HOOK}.pth": f"import {_HOOK}\n".encode()}
+    for name, content in ({**layer, **hooked} if _CLIENT in pinned else layer).items():
         path = site_packages / name
-        if PurePosixPath(name).parts[0] in pinned:
+        if PurePosixPath(name).parts[0] in pinned or (name in hooked and _CLIENT not in pinned):
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
         # Never write through: a file that is there is a hard link into uv's cache.
@@ -59,4 +64,6 @@ def lay(layer: Files, site_packages: Path, lock: str) -> None:
 
 
 def _destination(name: PurePosixPath) -> str:
+    if name.is_relative_to(_STARTUP):
+        return str(name.relative_to(_STARTUP))
     return str(name.relative_to(_ALIAS)) if name.is_relative_to(_ALIAS) else str("specrunner" / name)

@@ -14,13 +14,15 @@ import os
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from specrunner.core import bundles
 from specrunner.core.errors import PackagingFailed
+
+Problems = Callable[[Mapping[str, int], int], list[str]]  # of a `core.bundles` rule book
 
 _CHUNK = 1 << 20
 _MAX_REQUIREMENTS = 1 << 20  # bytes; the longest generated requirement files stay below a tenth of it
@@ -59,16 +61,17 @@ def inspect(zip_path: Path) -> Bundle:
 _DISK_TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}  # not the bundle's fault
 
 
-def unpack(zip_path: Path, folder: Path) -> None:
+def unpack(zip_path: Path, folder: Path, problems: Problems = bundles.problems) -> None:
     """Write a bundle's files below `folder`, which is made if it is missing.
 
     Files get mode 0644, or 0755 where the zip has any executable bit, less the umask. Nothing that is there
-    already is followed or overwritten. Raises PackagingFailed for every bundle that `inspect` refuses, where a
+    already is followed or overwritten. Raises PackagingFailed for every bundle that `inspect` refuses, by the rules
+    of an orchestration or by other `problems`, where a
     path is taken, and where the bytes are not as many as declared; part of the bundle may be written then. Raises
     OSError where the disk is full or read-only.
     """
     with _opened(zip_path) as archive:
-        files = _checked(archive, zip_path)
+        files = _checked(archive, zip_path, problems)
         folder.mkdir(parents=True, exist_ok=True)
         made: set[PurePosixPath] = {PurePosixPath()}
         for name in _folder_names(archive):
@@ -77,6 +80,15 @@ def unpack(zip_path: Path, folder: Path) -> None:
             name = PurePosixPath(text)
             _make_folder(folder, name.parent, made)
             _write(archive, entry, folder / name)
+
+
+def model_requirements(zip_path: Path) -> str:
+    """Check a model's zip without unpacking it; the text of its requirements.txt, "" where there is none.
+
+    Raises PackagingFailed as `inspect` does.
+    """
+    with _opened(zip_path) as archive:
+        return _requirements(archive, _checked(archive, zip_path, bundles.model_problems), zip_path)
 
 
 @contextmanager
@@ -94,12 +106,14 @@ def _opened(zip_path: Path) -> Iterator[zipfile.ZipFile]:
         raise _refusal(zip_path, [f"it cannot be read as a zip file: {error}"]) from error
 
 
-def _checked(archive: zipfile.ZipFile, zip_path: Path) -> dict[str, zipfile.ZipInfo]:
+def _checked(
+    archive: zipfile.ZipFile, zip_path: Path, problems: Problems = bundles.problems
+) -> dict[str, zipfile.ZipInfo]:
     """The files of the archive by clean path. Raises PackagingFailed with all problems."""
     entries = archive.infolist()
     files = {_clean(entry.filename): entry for entry in entries if not _is_folder(entry)}
     sizes = {name: entry.file_size for name, entry in files.items()}
-    found = bundles.problems(sizes, zip_path.stat().st_size)
+    found = problems(sizes, zip_path.stat().st_size)
     # Folders are no files and so unknown to the rules above, but they can leave the bundle and exhaust inodes too.
     folders = [entry.filename for entry in entries if _is_folder(entry)]
     found += [f"the path {name!r} would leave the bundle" for name in folders if not bundles.is_safe_name(name)]

@@ -30,7 +30,7 @@ _LAYOUT = 1  # of an environment's folder; a new number makes all of them anew
 _NAME_LENGTH = 32  # hexadecimal digits of the digest in a folder's name: 128 bits
 _UNRESOLVED = "The requirements cannot be resolved"
 _RESOLVE_REMEDY = (
-    "Mend requirements.txt, or name the package index that has the distributions "
+    "Mend the requirements, or name the package index that has the distributions "
     "(extra-index-url in pip.conf, or UV_INDEX)."
 )
 

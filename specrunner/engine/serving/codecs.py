@@ -91,9 +91,15 @@ def encode(table: pa.Table, media: Media) -> bytes:
     """A table as the bytes of a file or answer.
 
     JSON and CSV have times as integer milliseconds since the epoch and ISO 8601 respectively, and each float by
-    the fewest digits that give it back. CSV has lists as JSON texts.
+    the fewest digits that give it back. CSV has lists as JSON texts. Raises BadInput for a column of a type that the
+    format has no form for: what no schema declares may have come as anything.
     """
-    return _WRITERS[media](table)
+    try:
+        return _WRITERS[media](table)
+    except pa.ArrowException as error:
+        raise BadInput(
+            f"The answer can't be written as {media.value}", _first_line(error), f"Ask for {Media.ARROW_FILE.value}."
+        ) from error
 
 
 def _decode(body: Body, media: Media, what: str) -> pa.Table:

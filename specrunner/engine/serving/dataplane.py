@@ -12,6 +12,7 @@ The answer has these columns, in this order, with exactly these types:
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,8 +23,8 @@ import numpy as np
 import pyarrow as pa
 
 from specrunner.core.errors import BadInput, SpecrunnerError
-from specrunner.core.values import utc
-from specrunner.engine.ports import LoadedModel, TensorField
+from specrunner.core.values import Json, utc
+from specrunner.engine.ports import LoadedModel, TakesJson, TensorField
 from specrunner.engine.serving.splits import SPLIT_COLUMN, Split
 from specrunner.engine.serving.tensors import (
     ARROW_TYPES,
@@ -122,6 +123,38 @@ class PipelinePlane:
             for model in step.models:
                 model.close()
 
+    def infer_json(self, value: Json, now: datetime) -> tuple[Json, pa.Table]:
+        """The answer to custom JSON, each step's being the next one's question, and the row to be logged.
+
+        Raises BadInput where a step takes tables only.
+        """
+        current = value
+        for step in self._steps:
+            if step.split is not None:
+                raise BadInput(
+                    f"The step {step.name!r} divides rows between models, and custom JSON has none.",
+                    "A split chooses a model for each row of a table.",
+                    "Send a pandas.DataFrame or a pyarrow.Table.",
+                )
+            if not isinstance(step.model, TakesJson):
+                raise BadInput(
+                    f"The model {step.name!r} takes tables, not custom JSON.",
+                    "Custom JSON (a dict in, a list of dicts out) is for pipelines of Python models.",
+                    "Send a pandas.DataFrame or a pyarrow.Table.",
+                )
+            current = step.model.predict_json(current)
+        row = pa.table(
+            {
+                "time": pa.array([milliseconds(now)], pa.timestamp("ms")),
+                "in.json": [json.dumps(value)],
+                "out.json": [json.dumps(current)],
+                "check_failures": pa.array([0], pa.int8()),
+            }
+        )
+        if self._log is not None:
+            self._log.append(row)
+        return current, row
+
     def _put_aside(self, table: pa.Table) -> tuple[pa.Table, pa.Table]:
         """The columns that splits go by, and what is left for the models. Raises BadInput for a missing one."""
         if not self._keys:
@@ -148,6 +181,8 @@ class PipelinePlane:
             ) from error
 
     def _inputs(self, table: pa.Table) -> list[_Column]:
+        if not self._steps[0].model.inputs:
+            return [input_column(table.column(name), f"in.{name}") for name in table.column_names]
         pairs = pair_columns(self._steps[0].model.inputs, table.column_names)
         return [
             input_column(table.column(name), f"in.{name}", ARROW_TYPES[bound.type]) for name, bound in pairs.items()
@@ -163,10 +198,12 @@ def _watch(step: Step, table: pa.Table) -> list[_Column]:
             found = model.predict(table)
         except SpecrunnerError as error:
             _logger.warning("shadow model failed: %s", error.summary, extra={"action": "shadow", "model": name})
+        if found is not None:
+            columns += [(pa.field(f"out_{name}.{one}", found[one].type), found[one]) for one in found.column_names]
+            continue
         for output in model.outputs:
             kind = output_type(output)
-            values = pa.nulls(table.num_rows, kind) if found is None else found.column(output.name)
-            columns.append((pa.field(f"out_{name}.{output.name}", values.type), values))
+            columns.append((pa.field(f"out_{name}.{output.name}", kind), pa.nulls(table.num_rows, kind)))
     return columns
 
 

@@ -12,20 +12,23 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from specrunner.core.errors import BadInput, NotFound, SpecrunnerError, Unavailable
-from specrunner.core.values import JsonObject, digest, parse_duration, parse_size
+from specrunner.core.values import Json, JsonObject, digest, parse_duration, parse_size
 from specrunner.engine.context import Context
 from specrunner.engine.models import Models
 from specrunner.engine.records import Deployment, ModelVersion, PipelineVersion
 from specrunner.engine.serving.deployments import Deployments
+from specrunner.engine.serving.loading import ModelLoading
 from specrunner.engine.serving.pipelines import Pipelines
 from specrunner.engine.serving.starting import Attempt, DeploymentState, Starting
 from specrunner.engine.serving.steps import ModelRef, StepPlan, read_steps
+
+_Answer = TypeVar("_Answer")
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -52,6 +55,7 @@ class Planes:
     models: Models
     pipelines: Pipelines
     deployments: Deployments
+    loading: ModelLoading
     _serving: dict[str, _Serving] = field(default_factory=dict)
     _of_version: dict[int, _Serving] = field(default_factory=dict)
     _starting: Starting = field(default_factory=Starting)
@@ -92,29 +96,32 @@ class Planes:
 
         Raises BadInput, and Unavailable where nobody holds the deployment any more.
         """
+        return self._through(deployment, lambda plane, now: (found := plane.infer(table, now), found))
+
+    def infer_json(self, deployment: Deployment, value: Json) -> Json:
+        """The answer to custom JSON, written to the pipeline's log. Raises as `infer` does."""
+        return self._through(deployment, lambda plane, now: plane.infer_json(value, now))
+
+    def _through(
+        self, deployment: Deployment, work: Callable[[PipelinePlane, datetime], tuple[_Answer, pa.Table]]
+    ) -> _Answer:
+        """What `work` answers with the plane in force; the rows that it gives beside are logged."""
         while True:
             plane = self._plane(deployment.version_id)
             try:
-                result = plane.infer(table, self.context.clock.now())
+                answer, rows = work(plane, self.context.clock.now())
             except Unavailable:
                 # It was unloaded under our hands: because another version is in force by now, or nobody holds it.
                 deployment = self.deployments.get(deployment.id)
                 if not deployment.holders:
                     raise
             else:
-                self.log(deployment.pipeline_id).append(result)
-                return result
+                self.log(deployment.pipeline_id).append(rows)
+                return answer
 
     def plane(self, deployment: Deployment) -> PipelinePlane:
         """What serves a deployment, loaded if it isn't. Raises as `deploy` does."""
         return self._plane(deployment.version_id)
-
-    def try_model(self, file_name: str, data: bytes) -> None:
-        """See whether these bytes are a model that loads. Raises BadInput."""
-        from specrunner.engine.serving.runtimes import OnnxRuntime
-
-        path = self.context.artifacts.path(self.context.artifacts.put(data))
-        OnnxRuntime().load(path, {"name": file_name}).close()
 
     def log(self, pipeline_id: int) -> InferenceLog:
         """The inference log of a pipeline."""
@@ -232,19 +239,7 @@ class Planes:
 
     def _load_model(self, model: ModelRef, config: JsonObject) -> LoadedModel:
         """One model of a step; `config` is the pipeline version's."""
-        from specrunner.engine.serving.runtimes import OnnxRuntime
-
-        version = self._version(model)
-        if version.config.get("framework", "onnx") != "onnx":
-            raise BadInput(
-                f"The model {version.name!r} is of the framework {version.config['framework']!r}.",
-                detail="Only ONNX models can be deployed.",
-                remedy="Convert it to ONNX, and declare `framework: onnx`.",
-            )
-        threads = _threads(config)
-        options = {"threads": threads} if threads else {}
-        path = self.context.artifacts.path(version.sha)
-        return OnnxRuntime().load(path, {**options, "name": version.file_name})
+        return self.loading.load(self._version(model), config)
 
     def _version(self, model: ModelRef) -> ModelVersion:
         try:
@@ -289,9 +284,3 @@ def _load_step(plan: StepPlan, load: Callable[[ModelRef], LoadedModel]) -> Step:
     if split is not None:
         check_alike(split)
     return Step(plan.models[0].name, models[0], shadows, split)
-
-
-def _threads(config: JsonObject) -> int | None:
-    """Intra-op threads: the whole cores asked for, at least one; the runtime's default where none are."""
-    cpus = config.get("resources", {}).get("cpus")
-    return max(1, int(cpus)) if cpus else None

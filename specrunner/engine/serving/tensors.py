@@ -102,9 +102,22 @@ def _flatten(values: pa.Array, name: str, field: TensorField) -> tuple[pa.Array,
     while is_list(values.type):
         width = _width(values, name, field)
         shape.append(width)
-        values = values.flatten()
+        values = items(values)
         _refuse_nulls(values, name, field)
     return values, tuple(shape)
+
+
+def items(values: pa.Array) -> pa.Array:
+    """The values of all lists, one after another. For lists of which none is null, a fraction of `flatten`'s time."""
+    if values.null_count:
+        return values.flatten()
+    if pa.types.is_fixed_size_list(values.type):
+        width = values.type.list_size
+        return values.values.slice(values.offset * width, len(values) * width)
+    if not len(values):
+        return values.values.slice(0, 0)
+    begin, end = values.offsets[0].as_py(), values.offsets[-1].as_py()
+    return values.values.slice(begin, end - begin)
 
 
 def is_list(kind: pa.DataType) -> bool:
@@ -219,8 +232,8 @@ def output_type(field: TensorField) -> pa.DataType:
     return kind
 
 
-def input_column(column: pa.ChunkedArray, name: str, kind: pa.DataType) -> tuple[pa.Field, pa.Array]:
-    """An input as it is answered and logged, `kind` being the element type of the model's input.
+def input_column(column: pa.ChunkedArray, name: str, kind: pa.DataType | None = None) -> tuple[pa.Field, pa.Array]:
+    """An input as it is answered and logged, `kind` being the element type of the model's input, where that is known.
 
     Lists of any sort become `list<item: kind> not null`, of which a fixed-size list of that kind is not copied;
     scalars stay as they are.
@@ -228,12 +241,18 @@ def input_column(column: pa.ChunkedArray, name: str, kind: pa.DataType) -> tuple
     values = _contiguous(column)
     if not is_list(values.type):
         return pa.field(name, values.type), values
+    kind = kind or leaf_type(values.type)
     if pa.types.is_fixed_size_list(values.type) and values.type.value_type == kind:
         width = values.type.list_size
-        values = list_array(values.flatten(), len(values), width, pa.list_(kind))
+        values = list_array(items(values), len(values), width, pa.list_(kind))
     elif values.type != pa.list_(kind):
         values = values.cast(_listed(values.type, kind), safe=False)
     return pa.field(name, values.type, nullable=False), values
+
+
+def leaf_type(kind: pa.DataType) -> pa.DataType:
+    """The type of what is in the innermost of lists in lists."""
+    return leaf_type(kind.value_type) if is_list(kind) else kind
 
 
 def _listed(came: pa.DataType, kind: pa.DataType) -> pa.DataType:

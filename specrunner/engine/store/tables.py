@@ -77,6 +77,9 @@ model_versions = Table(
     Column("size", Integer, nullable=False),
     Column("file_name", String, nullable=False),
     Column("config", sa.JSON, nullable=False),  # framework, declared inputs and outputs, requirements
+    Column("status", String, nullable=False, server_default="ready"),
+    Column("error", String, nullable=False, server_default=""),
+    Column("lock", String, nullable=False, server_default=""),  # of its environment; part of what the version is
     Column("created_at", String, nullable=False),
     Index("ix_model_versions_model", "model_id"),
     sqlite_autoincrement=True,

@@ -50,6 +50,7 @@ def run_environment(
         **({"SPECRUNNER_SCHEDULED_AT": iso(run.scheduled_at)} if run.scheduled_at else {}),
         # The names under which the platform's own client looks for the same.
         "WALLAROO_URL": url,
+        "WALLAROO_AUTH_URL": url,
         "WALLAROO_TASK_ID": task.id,
     }
 

@@ -10,6 +10,7 @@ from specrunner.core.values import JsonObject
 from specrunner.engine.engine import Engine
 from specrunner.server.access import Forbidden
 from specrunner.targets.local import reading
+from specrunner.targets.wire.mirror import meant_key, meant_keys
 from specrunner.targets.wire.records import SentOrder
 
 
@@ -28,13 +29,12 @@ def check_key(identity: Identity, key: Key) -> None:
 
 def check_order(engine: Engine, identity: Identity, order: SentOrder) -> None:
     """Raises Forbidden where an order reaches further than the caller: by what is there now, or by what it makes."""
-    resource = order.resource
-    if identity.is_limited and not identity.may_make(resource.key, resource.spec):
-        raise _out_of_reach(identity, resource.key)
-    former = {resource.renamed_from, order.step.renamed_from} - {None}
-    for key in (resource.key, order.step.key, *former):
-        if key is not None:
-            check_change(engine, identity, key)
+    key, spec = meant_key(order.resource.key), order.resource.spec
+    if identity.is_limited and not identity.may_make(key, spec):
+        raise _out_of_reach(identity, key)
+    others = {order.step.key, order.resource.renamed_from, order.step.renamed_from} - {None}
+    for one in {key, *meant_keys(others)}:
+        check_change(engine, identity, one)
 
 
 def check_change(engine: Engine, identity: Identity, key: Key) -> None:

@@ -15,9 +15,11 @@ from specrunner.core.errors import BadInput, NotFound
 from specrunner.core.resources import Owner, Resource
 from specrunner.core.values import Secret
 from specrunner.server.api.guarding import check_change, check_key, check_order, visible
+from specrunner.server.api.specs import check_resource
 from specrunner.server.api.table import JSON, PREFIX, Call, Operation, Query, Service, asked_key
 from specrunner.server.bodies import spooled_body
 from specrunner.targets.wire.codec import encode
+from specrunner.targets.wire.mirror import LIVE, RECORDED, STEP
 from specrunner.targets.wire.records import (
     Done,
     Fingerprint,
@@ -41,11 +43,12 @@ _SHA: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 def _live(call: Call) -> LiveObjects:
-    return LiveObjects(list(visible(call.target.read(), call.identity).values()))
+    return LiveObjects([LIVE.told(one) for one in visible(call.target.read(), call.identity).values()])
 
 
 def _put(call: Call) -> Done:
     sent: SentOrder = call.body
+    check_resource(sent.resource, sent.secrets)
     check_order(call.engine, call.identity, sent)
     call.target.put(received_order(sent, lambda sha: _bytes(call, sha)), call.note)
     return Done()
@@ -53,16 +56,19 @@ def _put(call: Call) -> Done:
 
 def _delete(call: Call) -> Done:
     sent: SentDelete = call.body
-    check_change(call.engine, call.identity, sent.step.key)
-    call.target.delete(sent.step, call.note)
+    step = STEP.meant(sent.step)
+    check_change(call.engine, call.identity, step.key)
+    call.target.delete(step, call.note)
     return Done()
 
 
 def _restore(call: Call) -> Done:
     sent: SentRestore = call.body
+    check_resource(sent.order.resource, sent.order.secrets)
     check_order(call.engine, call.identity, sent.order)
-    check_change(call.engine, call.identity, sent.recorded.key)
-    call.target.restore(sent.recorded, received_order(sent.order, lambda sha: _bytes(call, sha)), call.note)
+    recorded = RECORDED.meant(sent.recorded)
+    check_change(call.engine, call.identity, recorded.key)
+    call.target.restore(recorded, received_order(sent.order, lambda sha: _bytes(call, sha)), call.note)
     return Done()
 
 
@@ -79,6 +85,8 @@ def _bytes(call: Call, sha: str) -> bytes:
 
 def _check(call: Call) -> Problems:
     sent: SentCheck = call.body
+    for one in sent.resources:
+        check_resource(one)
     found: list[Resource] = [received_resource(one, lambda sha: _bytes(call, sha)) for one in sent.resources]
     return Problems(call.target.unfit(found) if sent.files else call.target.unsupported(found))
 

@@ -19,6 +19,7 @@ from specrunner.server.api.table import JSON, PREFIX, Call, Operation, Query, Se
 from specrunner.server.bodies import read_body
 from specrunner.server.news import Stage
 from specrunner.targets.wire.codec import decode, encode
+from specrunner.targets.wire.mirror import RUN, meant_key
 from specrunner.targets.wire.records import RunViews, SentRun
 
 LONGEST_WAIT: Final = 60.0  # seconds; who waits longer asks again
@@ -50,7 +51,7 @@ def visible_run(service: Service, identity: Identity, run_id: str) -> Run:
 def _runs(call: Call) -> RunViews:
     key: Key | None = call.query["task"]
     found = [run for run in call.target.runs(key) if call.identity.sees(run.task, {})]
-    return RunViews(found[: call.query["limit"]])
+    return RunViews([RUN.told(run) for run in found[: call.query["limit"]]])
 
 
 async def _start(request: Request, service: Service, identity: Identity) -> Response:
@@ -59,12 +60,12 @@ async def _start(request: Request, service: Service, identity: Identity) -> Resp
     once = request.headers.get("idempotency-key", "")
     run = await run_in_threadpool(_submitted, service, identity, sent, once, address_of(request))
     await service.news.until(run.id, Stage.BEGUN, _BEGUN_WITHIN)
-    return await _told(service, run.id)
+    return await _told(service, run.id, closely=False)
 
 
 def _submitted(service: Service, identity: Identity, sent: SentRun, once: str, address: str) -> Run:
     engine = service.engine
-    task = _task(service, identity, sent.task)
+    task = _task(service, identity, meant_key(sent.task))
 
     def submit() -> str:
         run = engine.runs.submit(task, sent.intent, sent.args)
@@ -80,8 +81,10 @@ def _submitted(service: Service, identity: Identity, sent: SentRun, once: str, a
 async def _one(request: Request, service: Service, identity: Identity) -> Response:
     run_id = request.path_params["run_id"]
     await run_in_threadpool(visible_run, service, identity, run_id)
-    await service.news.until(run_id, Stage.ENDED, _seconds(request.query_params.get("wait", "0")))
-    return await _told(service, run_id)
+    wait = _seconds(request.query_params.get("wait", "0"))
+    await service.news.until(run_id, Stage.ENDED, wait)
+    # Who waits is told what whoever carries the run out has written down, once all of it has ended.
+    return await _told(service, run_id, closely=not wait)
 
 
 def _seconds(text: str) -> float:
@@ -94,21 +97,21 @@ def _seconds(text: str) -> float:
     return found
 
 
-async def _told(service: Service, run_id: str) -> Response:
-    view: RunView = await run_in_threadpool(service.target.look, run_id)
-    return Response(encode(view), media_type=JSON)
+async def _told(service: Service, run_id: str, *, closely: bool) -> Response:
+    view: RunView = await run_in_threadpool(lambda: service.target.look(run_id, closely=closely))
+    return Response(encode(RUN.told(view)), media_type=JSON)
 
 
-def _attend(call: Call) -> RunView:
+def _attend(call: Call) -> object:
     run = visible_run(call.service, call.identity, call.path["run_id"])
     if not run.status.ended:
         call.service.carry(run)
-    return call.target.look(run.id)
+    return RUN.told(call.target.look(run.id))
 
 
-def _kill(call: Call) -> RunView:
+def _kill(call: Call) -> object:
     run = visible_run(call.service, call.identity, call.path["run_id"])
-    return call.target.kill_run(run.id)
+    return RUN.told(call.target.kill_run(run.id))
 
 
 _WAIT = Query("wait", float, "Answer once the run has ended, or after so many seconds; at most 60.", default=0.0)
@@ -131,7 +134,7 @@ OPERATIONS = [
         f"{PREFIX}/runs",
         Scope.RUN,
         "Run a task now; the header Idempotency-Key makes asking again harmless",
-        RunView,
+        RUN.struct,
         raw=_start,
         body=SentRun,
         limit=_MAX_BODY,
@@ -141,7 +144,7 @@ OPERATIONS = [
         f"{PREFIX}/runs/{{run_id}}",
         Scope.READ,
         "One run, with the last lines of its log",
-        RunView,
+        RUN.struct,
         raw=_one,
         query=(_WAIT,),
     ),
@@ -150,7 +153,7 @@ OPERATIONS = [
         f"{PREFIX}/runs/{{run_id}}/attend",
         Scope.RUN,
         "See to it that a run which waits is carried out",
-        RunView,
+        RUN.struct,
         _attend,
     ),
     Operation(
@@ -158,7 +161,7 @@ OPERATIONS = [
         f"{PREFIX}/runs/{{run_id}}/kill",
         Scope.RUN,
         "End a run; when this answers, no process of it is alive",
-        RunView,
+        RUN.struct,
         _kill,
         audited="kill",
         subject=lambda call: call.path["run_id"],

@@ -11,6 +11,7 @@ from specrunner.core.keys import Key
 from specrunner.core.values import utc
 from specrunner.server.api.runs import task_of
 from specrunner.server.api.table import PREFIX, Call, Operation, Query
+from specrunner.targets.wire.mirror import RUN, meant_key
 from specrunner.targets.wire.records import Done, Instants, NextFires, RunViews, SentSpan, SentTask, Service
 
 _MOST = 1000
@@ -32,12 +33,13 @@ def _missed(call: Call) -> Instants:
 
 def _backfill(call: Call) -> RunViews:
     sent: SentSpan = call.body
-    task_of(call, sent.task)
+    task = meant_key(sent.task)
+    task_of(call, task)
     begin, end = _instant(sent.begin, "begin"), _instant(sent.end, "end")
     made = call.engine.answers.once(
-        call.identity.who, call.once, lambda: [run.id for run in call.target.backfill(sent.task, begin, end)]
+        call.identity.who, call.once, lambda: [run.id for run in call.target.backfill(task, begin, end)]
     )
-    return RunViews([call.target.shown(call.engine.history.get(run_id)) for run_id in made])
+    return RunViews([RUN.told(call.target.shown(call.engine.history.get(run_id))) for run_id in made])
 
 
 def _instant(moment: datetime, name: str) -> datetime:
@@ -48,14 +50,16 @@ def _instant(moment: datetime, name: str) -> datetime:
 
 
 def _suspend(call: Call) -> Done:
-    task_of(call, call.body.task)
-    call.target.suspend(call.body.task)
+    task = meant_key(call.body.task)
+    task_of(call, task)
+    call.target.suspend(task)
     return Done()
 
 
 def _resume(call: Call) -> Done:
-    task_of(call, call.body.task)
-    call.target.resume(call.body.task)
+    task = meant_key(call.body.task)
+    task_of(call, task)
+    call.target.resume(task)
     return Done()
 
 

@@ -15,7 +15,7 @@ from specrunner.engine.engine import Engine
 from specrunner.engine.records import ModelVersion, Workspace
 from specrunner.server.auth import Caller
 from specrunner.server.calls import Call, authenticated, field_of, guarded, limited, name_of, post
-from specrunner.server.mlops import models
+from specrunner.server.mlops import conversion, models
 from specrunner.server.mlops.workspaces import short_workspace_json
 
 SETTINGS = (
@@ -47,6 +47,8 @@ def configure(engine: Engine, found: ModelVersion, said: dict[str, Json]) -> dic
     """Remember how a version is to be served; what is not said stays."""
     before = engine.remarks.of(f"model:{found.id}").get("config")
     new = {name: said[name] for name in SETTINGS if said.get(name) is not None}
+    if schemas := conversion.schemas_of(said):
+        engine.models.declare(found, schemas)
     engine.remarks.put(f"model:{found.id}", config={**(before if isinstance(before, dict) else {}), **new})
     return config_json(engine, found)
 
@@ -61,6 +63,7 @@ def usable_version(engine: Engine, caller: Caller, version_id: int) -> ModelVers
 
 def _get_version(call: Call) -> Json:
     found = usable_version(call.engine, call.caller, call.need("model_version_id", int))
+    conversion.begun(call.engine, found)
     return {"model_version": {"model_version": models.version_json(found), "config": config_json(call.engine, found)}}
 
 
@@ -115,8 +118,8 @@ def _get(call: Call) -> Json:
 
 
 def _upload_logs(call: Call) -> Json:
-    usable_version(call.engine, call.caller, call.need("model_version_id", int))
-    return {"logs": []}  # nothing is converted, so there is nothing to tell
+    found = usable_version(call.engine, call.caller, call.need("model_version_id", int))
+    return {"logs": call.engine.loading.logs(found, call.maybe("lines", int))}
 
 
 async def _upload_stream(request: Request) -> Response:
@@ -130,8 +133,9 @@ async def _upload_stream(request: Request) -> Response:
         async for chunk in limited(request, models.MAX_MODEL_BYTES).stream():
             file.write(chunk)
         file.seek(0)
-        config = {"framework": models.framework_of_file(file_name)}
+        config = conversion.config_of(engine, {}, file_name)
         found = await run_in_threadpool(engine.models.upload, workspace.id, name, file_name, file, config)
+    conversion.begun(engine, found)
     return JSONResponse({"insert_models": {"returning": [{"models": [{"id": found.id}]}]}})
 
 

@@ -12,6 +12,7 @@ from specrunner.core.errors import BadInput
 from specrunner.core.values import Json, iso
 from specrunner.engine.records import ModelVersion
 from specrunner.server.calls import authenticated, field_of, guarded, limited, name_of, parse_object
+from specrunner.server.mlops import conversion
 
 MAX_MODEL_BYTES = 4 * 2**30
 
@@ -25,11 +26,11 @@ async def _upload(request: Request) -> Response:
         if not isinstance(file, UploadFile):
             raise BadInput("The upload has no part `file`.")
         workspace = caller.workspace(field_of(metadata, "workspace_id", int))
-        config = {"framework": _framework(metadata)}
         name = name_of({"name": file.filename, **metadata}, "name")
-        version = await run_in_threadpool(
-            engine.models.upload, workspace.id, name, file.filename or name, file.file, config
-        )
+        file_name = file.filename or name
+        config = conversion.config_of(engine, metadata, file_name)
+        version = await run_in_threadpool(engine.models.upload, workspace.id, name, file_name, file.file, config)
+        conversion.begun(engine, version)
     return JSONResponse({"insert_models": {"returning": [{"models": [{"id": version.id}]}]}})
 
 
@@ -38,18 +39,6 @@ async def read_metadata(part: UploadFile | str | None) -> dict[str, Json]:
     if part is None:
         raise BadInput("The upload has no part `metadata`.")
     return parse_object(part.encode() if isinstance(part, str) else await part.read())
-
-
-def _framework(metadata: dict[str, Json]) -> str:
-    conversion = metadata.get("conversion")
-    if conversion is None:
-        return "onnx"
-    return field_of({"framework": "onnx", **field_of(metadata, "conversion", dict)}, "framework", str)
-
-
-def framework_of_file(file_name: str) -> str:
-    """The framework that a file's name tells, where the client does not."""
-    return "python" if file_name.endswith((".py", ".pkl", ".zip")) else "onnx"
 
 
 def version_json(found: ModelVersion) -> dict[str, Json]:
@@ -70,9 +59,7 @@ def version_json(found: ModelVersion) -> dict[str, Json]:
         },
         "workspace_id": found.workspace_id,
         "visibility": "private",
-        "conversion": {"framework": str(found.config.get("framework", "onnx")), "arch": "x86", "accel": "none"},
-        "error_summary": None,
-        "status": "ready",
+        **conversion.state_json(found),
         "created_at": iso(found.created_at),
         "updated_at": iso(found.created_at),
     }

@@ -16,8 +16,8 @@ from specrunner.server.mlops.runs import HIDDEN, knows_few_words, run_json
 
 _SHOWN_RUNS = 5  # of a task, as the clients document it
 _DOWN = frozenset({TaskState.PENDING_KILL, TaskState.KILLED})
-# By this name of an image one of the clients knows that a task runs once.
-_ONE_SHOT = "specrunner/arbex-orch-deploy"
+# By this name of an image one of the clients knows that a task without a schedule runs once.
+_IMAGE = "specrunner/arbex-orch-deploy"
 _LOOPBACK = "127.0.0.1"
 
 
@@ -54,10 +54,10 @@ def _status(task: Task, agent: str) -> str:
 def _kind(spec: JsonObject) -> dict[str, Json]:
     schedule, service = spec.get("schedule"), spec.get("service")
     if schedule is not None:
-        return {"run_type": "CronJob", "schedule": Schedule.of(schedule).cron}
+        return {"run_type": "CronJob", "schedule": Schedule.of(schedule).cron, "image": _IMAGE}
     if service is not None:
         return {"run_type": "NetworkService", "service_name": "service"}
-    return {"run_type": "Oneshot", "image": _ONE_SHOT, "exec_type": "job"}
+    return {"run_type": "Oneshot", "image": _IMAGE, "exec_type": "job"}
 
 
 def _usable(call: Call, identity: str) -> Task:

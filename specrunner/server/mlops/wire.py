@@ -24,8 +24,13 @@ def as_clients_count(table: pa.Table) -> pa.Table:
     position = table.schema.get_field_index(_FAILED)
     if position < 0 or not pa.types.is_integer(table.schema.field(position).type):
         return table
+    if not table.column(position).combine_chunks().to_numpy(zero_copy_only=False).any():
+        nothing = pa.ListArray.from_arrays(
+            pa.repeat(pa.scalar(0, pa.int32()), table.num_rows + 1), pa.array([], pa.string())
+        )
+        return table.set_column(position, _FAILED, nothing)
     counts = table.column(position).to_pylist()
-    names = _names(table, counts) if any(counts) else [[]] * len(counts)
+    names = _names(table, counts)
     offsets = pa.array([0, *accumulate(len(row) for row in names)], pa.int32())
     flat = pa.array([name for row in names for name in row], pa.string())
     return table.set_column(position, _FAILED, pa.ListArray.from_arrays(offsets, flat))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from specrunner.core.errors import Diagnostic, SpecrunnerError
@@ -13,29 +13,18 @@ if TYPE_CHECKING:
     from specrunner.engine.engine import Engine
 
 
-def unsupported(resources: Iterable[Resource]) -> list[Diagnostic]:
-    """Declarations that the engine has no way to carry out."""
-    return [problem for resource in resources for problem in _unsupported(resource)]
-
-
-def _unsupported(resource: Resource) -> Iterator[Diagnostic]:
-    spec = resource.spec
-    if resource.key.kind is Kind.MODEL and spec.get("framework") != "onnx":
-        yield Diagnostic(
-            f"{resource.key}: models of the framework {spec.get('framework')!r} can't be served by this target",
-            "It loads ONNX models only.",
-            "Convert the model to ONNX and declare `framework: onnx`.",
-            resource.place,
-        )
+def unsupported(_resources: Iterable[Resource]) -> list[Diagnostic]:
+    """Declarations that the engine has no way to carry out: none, it serves all that specs can declare."""
+    return []
 
 
 def unfit(engine: Engine, resources: Iterable[Resource]) -> list[Diagnostic]:
-    """Model files that do not load."""
+    """Model files that do not load, or can't be of their framework."""
     found = []
     for resource in resources:
         if resource.key.kind is Kind.MODEL and resource.payload is not None:
             try:
-                engine.planes.try_model(resource.payload.file_name, resource.payload.read())
+                engine.loading.check(resource.payload.file_name, resource.payload.read(), resource.spec)
             except SpecrunnerError as problem:
                 words = f"{resource.key}: {problem.summary}"
                 found.append(Diagnostic(words, problem.detail, problem.remedy, resource.place))

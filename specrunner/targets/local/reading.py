@@ -66,7 +66,7 @@ def stored(engine: Engine, key: Key) -> Stored | None:
     """The bytes of a model or an orchestration as it is in force; None where there are none."""
     with suppress(NotFound), engine.snapshot():
         if key.kind is Kind.MODEL:
-            model = engine.models.newest(_workspace_id(engine, key), key.name)
+            model = engine.models.in_force(_workspace_id(engine, key), key.name)
             return _stored(engine, model.file_name, model.sha)
         if key.kind is Kind.ORCHESTRATION:
             version = shapes.in_force(
@@ -130,10 +130,11 @@ def _shapes(held: Holdings, has_artifact: HasArtifact) -> Iterator[tuple[Key, Sh
         key = Key(Kind.CONNECTION, "", found.name)
         yield key, shapes.connection(found, held.details[found.name], held.owners.get(key))
     for model in held.models:
-        yield Key(Kind.MODEL, names[model.workspace_id], model.name), shapes.model(has_artifact, model)
+        usable = held.in_force.get(model.model_id, model)
+        yield Key(Kind.MODEL, names[model.workspace_id], model.name), shapes.model(has_artifact, model, usable)
     for pipeline in held.pipelines:
         key = Key(Kind.PIPELINE, names[pipeline.workspace_id], pipeline.name)
-        yield key, shapes.pipeline(pipeline, held.deployments.get(pipeline.id))
+        yield key, shapes.pipeline(pipeline, held.deployments.get(pipeline.id), held.identities)
     yield from _orchestrations_and_tasks(held, has_artifact)
 
 
@@ -168,12 +169,16 @@ def _one_connection(engine: Engine, key: Key, record: Ownership | None) -> Shape
 
 
 def _one_model(engine: Engine, key: Key, _record: Ownership | None) -> Shape:
-    return shapes.model(engine.has_artifact, engine.models.newest(_workspace_id(engine, key), key.name))
+    workspace_id = _workspace_id(engine, key)
+    newest, usable = engine.models.newest(workspace_id, key.name), engine.models.in_force(workspace_id, key.name)
+    return shapes.model(engine.has_artifact, newest, usable)
 
 
 def _one_pipeline(engine: Engine, key: Key, _record: Ownership | None) -> Shape:
     found = engine.pipelines.named(_workspace_id(engine, key), key.name)
-    return shapes.pipeline(found, engine.deployments.of_pipeline(found.id))
+    models = [] if found.current is None else engine.pipelines.models_of(found.current)
+    identities = engine.models.identities([model.version for model in models])
+    return shapes.pipeline(found, engine.deployments.of_pipeline(found.id), identities)
 
 
 def _one_orchestration(engine: Engine, key: Key, _record: Ownership | None) -> Shape:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from specrunner.core.lifecycle import OrchestrationState, TaskState
+from specrunner.core.lifecycle import ModelState, OrchestrationState, TaskState
 from specrunner.core.values import Json, JsonObject
 from specrunner.engine.definitions import models_of, spec_steps
 from specrunner.engine.records import (
@@ -46,16 +46,28 @@ def connection(found: Connection, details: JsonObject, record: Ownership | None)
     return Shape(spec, found.id, "ready")
 
 
-def model(has_artifact: HasArtifact, found: ModelVersion) -> Shape:
-    """The newest version of a model."""
+def model(has_artifact: HasArtifact, newest: ModelVersion, usable: ModelVersion) -> Shape:
+    """A model, from its newest version and the one that can be deployed, the newest one again where none can.
+
+    One whose environment can't be had is not in force: the one before it is, or none.
+    """
+    if usable.status is not ModelState.READY:
+        return Shape({}, str(newest.id), str(newest.status), newest.error)
+    shape = _model(has_artifact, usable)
+    if newest.status is ModelState.READY:
+        return shape
+    return shape._replace(detail=f"A newer version is not in force: {newest.error or newest.status}")
+
+
+def _model(has_artifact: HasArtifact, found: ModelVersion) -> Shape:
     # Bytes that are gone are put back by uploading them once more.
     sha = found.sha if has_artifact(found.sha) else ""
     return Shape({**found.config, "sha": sha}, str(found.id), "ready" if sha else "missing")
 
 
-def pipeline(found: Pipeline, deployment: Deployment | None) -> Shape:
-    """A pipeline with its deployment."""
-    spec = {**found.settings, **_steps(found)}
+def pipeline(found: Pipeline, deployment: Deployment | None, identities: Mapping[str, str]) -> Shape:
+    """A pipeline with its deployment; `identities` are by version what those models are that are not only bytes."""
+    spec = {**found.settings, **_steps(found, identities)}
     # What the spec declares is its own hold; whether others hold the pipeline too is not its business.
     if deployment is not None and SPEC in deployment.holders:
         spec["deployed"] = True
@@ -65,13 +77,13 @@ def pipeline(found: Pipeline, deployment: Deployment | None) -> Shape:
     return Shape(spec, str(found.id), state)
 
 
-def _steps(found: Pipeline) -> dict[str, Json]:
+def _steps(found: Pipeline, identities: Mapping[str, str]) -> dict[str, Json]:
     if found.current is None:
         return {}
     models = models_of(found.current.definition)
     return {
         "steps": spec_steps(found.current.definition),
-        "modelShas": {model.name: model.sha for model in models},
+        "modelShas": {model.name: identities.get(model.version, model.sha) for model in models},
     }
 
 

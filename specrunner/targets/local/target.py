@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -22,8 +22,9 @@ from specrunner.core.services import ServiceState
 from specrunner.core.values import JsonObject, Secret
 from specrunner.engine.records import Run, Task
 from specrunner.targets.base import Note, PutOrder, Stored, silent
-from specrunner.targets.local import capabilities, following, reading
+from specrunner.targets.local import capabilities, following, reading, serving
 from specrunner.targets.local.changing import Change, Restoring, remove
+from specrunner.targets.serving import LogRows, PipelineView, Span
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -141,9 +142,10 @@ class LocalTarget:
         runs = self._engine.history.all() if task is None else self._engine.history.of_key(str(task))
         return [self._view(self._engine.runs.recovered(run)) for run in runs]
 
-    def look(self, run_id: str) -> RunView:
-        """One run as it is now, with the tail of its log. Raises NotFound."""
-        run = self._engine.runs.recovered(self._engine.history.get(run_id))
+    def look(self, run_id: str, *, closely: bool = True) -> RunView:
+        """One run with the tail of its log, as it is now, or as it was last written down. Raises NotFound."""
+        run = self._engine.history.get(run_id)
+        run = self._engine.runs.recovered(run) if closely else run
         return self._view(run, self._tail(run))
 
     def shown(self, run: Run) -> RunView:
@@ -211,6 +213,26 @@ class LocalTarget:
             )
         usable = self._engine.deployments.usable(deployment.id, self._engine.user_holder)
         return self._engine.planes.infer(usable, rows())
+
+    def pipelines(self) -> Sequence[PipelineView]:
+        """All pipelines."""
+        return serving.pipelines(self._engine)
+
+    def deploy(self, pipeline: Key, version: str | None = None) -> PipelineView:
+        """Hold a version of a pipeline as this user."""
+        return serving.deploy(self._engine, pipeline, version)
+
+    def undeploy(self, pipeline: Key, *, force: bool = False) -> PipelineView:
+        """Give back this user's hold, with `force` also that of the specs."""
+        return serving.undeploy(self._engine, pipeline, force=force)
+
+    def logged(self, pipeline: Key, limit: int | None, span: Span) -> LogRows:
+        """Rows of an inference log."""
+        return serving.logged(self._engine, pipeline, limit, span)
+
+    def export(self, pipeline: Key, path: Path, span: Span) -> int:
+        """An inference log, or a span of it, as a file."""
+        return serving.export(self._engine, pipeline, path, span)
 
     def stop_waiting(self) -> None:
         """Let every `run` return soon; the runs themselves go on under their supervisors."""

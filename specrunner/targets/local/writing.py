@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from specrunner.core.errors import BadInput, NotFound, StalePlan
 from specrunner.core.keys import Key, Kind
-from specrunner.core.lifecycle import OrchestrationState
+from specrunner.core.lifecycle import ModelState, OrchestrationState
 from specrunner.core.resources import Resource
 from specrunner.core.values import JsonObject, Secret
-from specrunner.engine.records import Deployment, Orchestration, Pipeline
+from specrunner.engine.records import Deployment, ModelVersion, Orchestration, Pipeline
 from specrunner.targets.base import Note, PutOrder
 
 if TYPE_CHECKING:
@@ -53,15 +53,19 @@ def is_unfinished(engine: Engine, resource: Resource) -> bool:
     """Whether the object, as its rows are now, needs `finish` to be as declared."""
     if resource.key.kind is Kind.ORCHESTRATION:
         return _newest_orchestration(engine, resource.key).status is not OrchestrationState.READY
+    if resource.key.kind is Kind.MODEL:
+        return _newest_model(engine, resource.key).status is not ModelState.READY
     if resource.key.kind is Kind.PIPELINE:
         return bool(resource.spec.get("deployed")) or _held(engine, _pipeline(engine, resource.key).id) is not None
     return False
 
 
 def finish(engine: Engine, resource: Resource, note: Note) -> None:
-    """Package an orchestration; deploy a pipeline, or give its deployment back."""
+    """Package an orchestration, build a model's environment; deploy a pipeline, or give its deployment back."""
     if resource.key.kind is Kind.ORCHESTRATION:
         engine.orchestrations.package(_newest_orchestration(engine, resource.key).id, note)
+    elif resource.key.kind is Kind.MODEL:
+        engine.loading.prepare(_newest_model(engine, resource.key).id, note)
     elif resource.key.kind is Kind.PIPELINE:
         _hold(engine, _pipeline(engine, resource.key), bool(resource.spec.get("deployed")), note)
 
@@ -117,13 +121,17 @@ def _put_model(engine: Engine, order: PutOrder) -> None:
     engine.models.add(workspace.id, resource.key.name, payload.file_name, payload.sha, payload.size, config)
 
 
+def _newest_model(engine: Engine, key: Key) -> ModelVersion:
+    return engine.models.newest(engine.workspaces.named(key.workspace).id, key.name)
+
+
 def _put_pipeline(engine: Engine, order: PutOrder) -> None:
     key, spec = order.resource.key, order.resource.spec
     workspace = engine.workspaces.named(key.workspace)
     settings = {name: value for name, value in spec.items() if name not in {"steps", "modelShas"}}
     engine.pipelines.configure(workspace.id, key.name, settings)
     engine.pipelines.put_steps(
-        workspace.id, key.name, spec["steps"], lambda name: engine.models.newest(workspace.id, name)
+        workspace.id, key.name, spec["steps"], lambda name: engine.models.in_force(workspace.id, name)
     )
 
 
@@ -180,7 +188,11 @@ def _delete_connection(engine: Engine, key: Key) -> None:
 
 def _delete_model(engine: Engine, key: Key) -> None:
     workspace = engine.workspaces.named(key.workspace)
-    engine.models.delete(workspace.id, key.name, engine.pipelines.using(workspace.id, key.name))
+    used_by = engine.pipelines.using(workspace.id, key.name)
+    if not used_by:
+        with suppress(NotFound):
+            engine.loading.forget(engine.models.newest(workspace.id, key.name).model_id)
+    engine.models.delete(workspace.id, key.name, used_by)
 
 
 def _delete_pipeline(engine: Engine, key: Key) -> None:

@@ -288,13 +288,17 @@ class MemoryTarget:
         """Infer on the rows of a file with the hook."""
         from specrunner.engine import tables
 
+        return self.infer_table(pipeline, lambda: tables.read_table(file))
+
+    def infer_table(self, pipeline: Key, rows: Callable[[], pa.Table]) -> pa.Table:
+        """Infer on rows with the hook."""
         with self.state.reading():
             found = self.state.find(pipeline)
         if found is None or "deployed" not in found.spec:
             raise NotFound(f"The pipeline {pipeline.name!r} was never deployed.")
         if not found.spec["deployed"]:
             raise Unavailable(f"The pipeline {pipeline.name!r} is not deployed now.")
-        return self._hooks.infer(pipeline, tables.read_table(file))
+        return self._hooks.infer(pipeline, rows())
 
     def close(self) -> None:
         """Nothing is held: the state goes on without it, and so do runs."""

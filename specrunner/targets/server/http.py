@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import random
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -32,6 +33,7 @@ from specrunner.targets.wire.faults import Fault, error_of
 PREFIX: Final = "/v1/specrunner"
 ALLOW_HTTP: Final = "SPECRUNNER_ALLOW_HTTP"  # set to 1, tokens also go unencrypted to other machines
 PATIENCE: Final = 30.0  # seconds; a server that is started anew is back by then
+FIRST_PATIENCE: Final = 5.0  # until it has answered once: the address may be wrong
 _TIMEOUT: Final = httpx.Timeout(60.0, connect=10.0)
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 3.0
@@ -66,6 +68,7 @@ class Connection:
     client: httpx.Client | None = None
     patience: float = PATIENCE
     _closed: threading.Event = field(default_factory=threading.Event)
+    _reached: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         """Raises UsageError for a URL that is none, or where a token would travel unencrypted."""
@@ -83,7 +86,8 @@ class Connection:
             )
         if self.client is None:
             # What goes to this machine itself goes through no proxy.
-            self.client = httpx.Client(timeout=_TIMEOUT, trust_env=not here, follow_redirects=False)
+            verify = _trusted() if parts.scheme == "https" else False
+            self.client = httpx.Client(timeout=_TIMEOUT, trust_env=not here, verify=verify)
 
     @property
     def place(self) -> str:
@@ -194,6 +198,12 @@ class Connection:
         try:
             yield
         except httpx.TransportError as problem:
+            if (untrusted := _untrusted(problem)) is not None:
+                raise SpecrunnerError(
+                    f"The certificate of {self.place} is not trusted.",
+                    detail=f"{untrusted.verify_message}.",
+                    remedy="Name the authority that has signed it in SSL_CERT_FILE, where that is one of your own.",
+                ) from problem
             raise Transient(
                 f"The server {self.place} does not answer.",
                 detail=f"{type(problem).__name__}: {problem}",
@@ -202,13 +212,16 @@ class Connection:
 
     def _patiently(self, work: Callable[[], _Result]) -> _Result:
         """Do it again as long as it may work soon."""
-        until, pause = time.monotonic() + self.patience, _FIRST_PAUSE
+        began, pause = time.monotonic(), _FIRST_PAUSE
         while True:
             try:
-                return work()
+                found = work()
+                self._reached.set()
+                return found
             except Transient as problem:
                 wait = max(pause * random.uniform(0.5, 1), min(problem.retry_after or 0, 60))  # noqa: S311 (no secret)
-                if time.monotonic() + wait > until or self._closed.wait(wait):
+                patience = self.patience if self._reached.is_set() else min(self.patience, FIRST_PATIENCE)
+                if time.monotonic() + wait > began + patience or self._closed.wait(wait):
                     raise
                 pause = min(pause * 2, _LONGEST_PAUSE)
 
@@ -224,6 +237,19 @@ def _text(value: str | float | bool | datetime | Key) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return iso(value) if isinstance(value, datetime) else str(value)
+
+
+def _trusted() -> ssl.SSLContext:
+    """Whom we trust: whom this machine does, and those in SSL_CERT_FILE and SSL_CERT_DIR."""
+    return ssl.create_default_context(
+        cafile=os.environ.get("SSL_CERT_FILE") or None, capath=os.environ.get("SSL_CERT_DIR") or None
+    )
+
+
+def _untrusted(problem: BaseException | None) -> ssl.SSLCertVerificationError | None:
+    while problem is not None and not isinstance(problem, ssl.SSLCertVerificationError):
+        problem = problem.__cause__ or problem.__context__
+    return problem
 
 
 def _is_here(host: str) -> bool:

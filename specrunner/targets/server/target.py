@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -25,6 +25,7 @@ from specrunner.targets.base import Note, PutOrder, Stored, silent
 from specrunner.targets.server import following
 from specrunner.targets.server.http import Connection, Query, Sent
 from specrunner.targets.wire import records as wire
+from specrunner.targets.wire.mirror import LIVE, RECORDED, RUN, STEP
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -45,7 +46,7 @@ class ServerTarget:
     def read(self) -> Live:
         """Everything live that our token sees."""
         found = self._http.ask(Sent("GET", "/live"), wire.LiveObjects)
-        return {one.key: one for one in found.objects}
+        return {one.key: one for one in map(LIVE.meant, found.objects)}
 
     def fingerprint(self, secret: Secret) -> str:
         """The server's keyed fingerprint of a secret."""
@@ -70,12 +71,12 @@ class ServerTarget:
 
     def delete(self, step: Step, note: Note = silent) -> None:
         """Remove one object."""
-        self._work("POST", "/objects/delete", wire.SentDelete(step), note)
+        self._work("POST", "/objects/delete", wire.SentDelete(STEP.told(step)), note)
 
     def restore(self, recorded: Recorded, order: PutOrder, note: Note = silent) -> None:
         """Make one object as it was recorded."""
         self._upload(order.resource, note)
-        self._work("POST", "/objects/restore", wire.SentRestore(recorded, wire.sent_order(order)), note)
+        self._work("POST", "/objects/restore", wire.SentRestore(RECORDED.told(recorded), wire.sent_order(order)), note)
 
     def remembers(self, owner: Owner) -> bool:
         """Whether all that was applied for this owner is there."""
@@ -121,15 +122,15 @@ class ServerTarget:
         wait: bool = True,
     ) -> RunView:
         """Run a task to its end, or only start it."""
-        sent = wire.SentRun(task, intent, None if args is None else dict(args))
-        found = self._http.ask(Sent("POST", "/runs", sent, once=_fresh()), RunView)
+        sent = wire.SentRun(str(task), intent, None if args is None else dict(args))
+        found = self._ask_run(Sent("POST", "/runs", sent, once=_fresh()))
         note(f"running, run {found.id[:8]}, on {self._http.place}")
         return self._ended(found) if wait else found
 
     def runs(self, task: Key | None = None) -> Sequence[RunView]:
         """Runs, newest first, as they are now."""
         sent = Sent("GET", "/runs", query={} if task is None else {"task": task})
-        return self._http.ask(sent, wire.RunViews).runs
+        return [RUN.meant(run) for run in self._http.ask(sent, wire.RunViews).runs]
 
     def log(self, run_id: str, *, follow: bool = False) -> Iterator[tuple[float, str]]:
         """The complete lines of a run's log, also those to come where they are followed."""
@@ -140,7 +141,7 @@ class ServerTarget:
 
     def kill_run(self, run_id: str) -> RunView:
         """End a run."""
-        return self._http.work(Sent("POST", f"/runs/{_safe(run_id)}/kill", events=True), RunView)
+        return RUN.meant(self._http.work(Sent("POST", f"/runs/{_safe(run_id)}/kill", events=True), wire.ToldRun))
 
     def host(self) -> Holder | None:
         """The process that serves there."""
@@ -148,11 +149,11 @@ class ServerTarget:
 
     def suspend(self, task: Key) -> None:
         """Hold a task back."""
-        self._http.ask(Sent("POST", "/schedule/suspend", wire.SentTask(task)), wire.Done)
+        self._http.ask(Sent("POST", "/schedule/suspend", wire.SentTask(str(task))), wire.Done)
 
     def resume(self, task: Key) -> None:
         """Hold a task back no longer."""
-        self._http.ask(Sent("POST", "/schedule/resume", wire.SentTask(task)), wire.Done)
+        self._http.ask(Sent("POST", "/schedule/resume", wire.SentTask(str(task))), wire.Done)
 
     def service_state(self, task: Key) -> ServiceState | None:
         """How a service is just now."""
@@ -170,12 +171,12 @@ class ServerTarget:
 
     def backfill(self, task: Key, begin: datetime, end: datetime) -> Sequence[RunView]:
         """Make a run for each of them."""
-        sent = Sent("POST", "/schedule/backfill", wire.SentSpan(task, begin, end), once=_fresh())
-        return self._http.ask(sent, wire.RunViews).runs
+        sent = Sent("POST", "/schedule/backfill", wire.SentSpan(str(task), begin, end), once=_fresh())
+        return [RUN.meant(run) for run in self._http.ask(sent, wire.RunViews).runs]
 
     def attend(self, run_id: str) -> RunView:
         """Have a run carried out, and wait for its end."""
-        return self._ended(self._http.ask(Sent("POST", f"/runs/{_safe(run_id)}/attend"), RunView))
+        return self._ended(self._ask_run(Sent("POST", f"/runs/{_safe(run_id)}/attend")))
 
     def infer(self, pipeline: Key, file: Path) -> pa.Table:
         """Infer on the rows of a file."""
@@ -185,9 +186,19 @@ class ServerTarget:
             data = file.read_bytes()
         except OSError as problem:
             raise BadInput(f"{file} can't be read", f"{problem.strerror}.", "Name a file that exists.") from problem
-        media = tables.media_of_path(file)
+        return self._inferred(pipeline, data, tables.media_of_path(file))
+
+    def infer_table(self, pipeline: Key, rows: Callable[[], pa.Table]) -> pa.Table:
+        """Infer on rows."""
+        from specrunner.engine import tables
+
+        return self._inferred(pipeline, tables.encode(rows(), tables.Media.ARROW_FILE), tables.Media.ARROW_FILE)
+
+    def _inferred(self, pipeline: Key, data: bytes, media: str) -> pa.Table:
+        from specrunner.engine import tables
+
         response = self._http.fetch(
-            Sent("POST", "/infer", query={"pipeline": pipeline}, content=data, media=media.value)
+            Sent("POST", "/infer", query={"pipeline": pipeline}, content=data, media=str(media))
         )
         return tables.decode(response.content, tables.Media.ARROW_FILE)
 
@@ -199,6 +210,9 @@ class ServerTarget:
         """Close the connections."""
         self._stopped.set()
         self._http.close()
+
+    def _ask_run(self, sent: Sent) -> RunView:
+        return RUN.meant(self._http.ask(sent, wire.ToldRun))
 
     def _check(self, resources: Iterable[Resource], *, files: bool) -> list[Diagnostic]:
         sent = wire.SentCheck([wire.sent_resource(one) for one in resources], files)
@@ -228,8 +242,8 @@ class ServerTarget:
         """The run once it has ended, or as it is where nobody waits any more."""
         path = f"/runs/{_safe(run.id)}"
         while not run.status.ended and not self._stopped.is_set():
-            run = self._http.ask(Sent("GET", path, query={"wait": _GLANCE}), RunView)
-        return run if run.status.ended and run.log_tail else self._http.ask(Sent("GET", path), RunView)
+            run = self._ask_run(Sent("GET", path, query={"wait": _GLANCE}))
+        return run
 
 
 def _owner(owner: Owner) -> dict[str, str]:

@@ -5,22 +5,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
 from specrunner.core.access import Scope
 from specrunner.core.due import Due
 from specrunner.core.errors import Diagnostic, Place
-from specrunner.core.keys import Key
 from specrunner.core.leases import Holder, Lease
-from specrunner.core.outcome import RunView
-from specrunner.core.plan import Step
-from specrunner.core.recorded import Recorded
-from specrunner.core.resources import LiveObject, Owner, Payload, Resource
+from specrunner.core.resources import Owner, Payload, Resource
 from specrunner.core.services import ServiceState
 from specrunner.core.values import Secret
 from specrunner.targets.base import PutOrder
+from specrunner.targets.wire.mirror import LIVE, RECORDED, RUN, STEP, meant_key, meant_keys, told_key
+
+if TYPE_CHECKING:  # made from the records of core; see `mirror`
+    SentStep: TypeAlias = Any
+    SentRecorded: TypeAlias = Any
+    ToldObject: TypeAlias = Any
+    ToldRun: TypeAlias = Any
+else:
+    SentStep, SentRecorded, ToldObject, ToldRun = STEP.struct, RECORDED.struct, LIVE.struct, RUN.struct
 
 
 class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -45,7 +50,7 @@ class SentPayload(Asked, frozen=True):
 class SentResource(Asked, frozen=True):
     """One declared object, normalised; secrets in `spec` are references."""
 
-    key: Key
+    key: str
     spec: dict[str, Any]
     place: Place = Place("")
     labels: dict[str, str] = {}
@@ -53,15 +58,15 @@ class SentResource(Asked, frozen=True):
     protect: bool = False
     payload: SentPayload | None = None
     secrets: dict[str, dict[str, Any]] = {}
-    references: tuple[Key, ...] = ()
-    renamed_from: Key | None = None
+    references: tuple[str, ...] = ()
+    renamed_from: str | None = None
 
 
 class SentOrder(Asked, frozen=True):
     """Make one object as declared. `secrets` are the values of its secrets, by their paths in the spec."""
 
     resource: SentResource
-    step: Step
+    step: SentStep
     owner: Owner
     secrets: dict[str, Any] = {}
     token: str = ""
@@ -70,13 +75,13 @@ class SentOrder(Asked, frozen=True):
 class SentDelete(Asked, frozen=True):
     """Remove the object that the step was planned for."""
 
-    step: Step
+    step: SentStep
 
 
 class SentRestore(Asked, frozen=True):
     """Bring an object back that only the status files know."""
 
-    recorded: Recorded
+    recorded: SentRecorded
     order: SentOrder
 
 
@@ -96,7 +101,7 @@ class Problems(Told, frozen=True):
 class LiveObjects(Told, frozen=True):
     """Everything live that the caller may see."""
 
-    objects: list[LiveObject]
+    objects: list[ToldObject]
 
 
 class Done(Told, frozen=True):
@@ -183,7 +188,7 @@ class HostedBy(Told, frozen=True):
 class SentRun(Asked, frozen=True):
     """Run a task: an intent once, or by hand; with other arguments than the declared ones where they are given."""
 
-    task: Key
+    task: str
     intent: str | None = None
     args: dict[str, Any] | None = None
 
@@ -191,7 +196,7 @@ class SentRun(Asked, frozen=True):
 class RunViews(Told, frozen=True):
     """Runs."""
 
-    runs: list[RunView]
+    runs: list[ToldRun]
 
 
 class LogLine(Told, frozen=True):
@@ -210,9 +215,9 @@ class LogPage(Told, frozen=True):
 
 
 class SentTask(Asked, frozen=True):
-    """The task that is meant."""
+    """The task that is meant, as Task/workspace/name."""
 
-    task: Key
+    task: str
 
 
 class Service(Told, frozen=True):
@@ -236,7 +241,7 @@ class Instants(Told, frozen=True):
 class SentSpan(Asked, frozen=True):
     """From `begin` to `end`, both included."""
 
-    task: Key
+    task: str
     begin: datetime
     end: datetime
 
@@ -338,7 +343,7 @@ def sent_resource(resource: Resource) -> SentResource:
     """A resource as it travels."""
     payload = resource.payload
     return SentResource(
-        key=resource.key,
+        key=str(resource.key),
         spec=dict(resource.spec),
         place=resource.place,
         labels=dict(resource.labels),
@@ -346,15 +351,15 @@ def sent_resource(resource: Resource) -> SentResource:
         protect=resource.protect,
         payload=SentPayload(payload.sha, payload.size, payload.file_name) if payload else None,
         secrets={path: dict(source) for path, source in resource.secrets.items()},
-        references=resource.references,
-        renamed_from=resource.renamed_from,
+        references=tuple(map(str, resource.references)),
+        renamed_from=told_key(resource.renamed_from),
     )
 
 
 def sent_order(order: PutOrder) -> SentOrder:
     """An order as it travels, with the values of its secrets."""
     secrets = {path: secret.reveal() for path, secret in order.secrets.items()}
-    return SentOrder(sent_resource(order.resource), order.step, order.owner, secrets, order.token)
+    return SentOrder(sent_resource(order.resource), STEP.told(order.step), order.owner, secrets, order.token)
 
 
 def received_resource(sent: SentResource, read: Callable[[str], bytes]) -> Resource:
@@ -364,7 +369,7 @@ def received_resource(sent: SentResource, read: Callable[[str], bytes]) -> Resou
         sha = sent.payload.sha
         payload = Payload(sha, sent.payload.size, sent.payload.file_name, lambda: read(sha))
     return Resource(
-        key=sent.key,
+        key=meant_key(sent.key),
         spec=sent.spec,
         place=sent.place,
         labels=sent.labels,
@@ -372,12 +377,12 @@ def received_resource(sent: SentResource, read: Callable[[str], bytes]) -> Resou
         protect=sent.protect,
         payload=payload,
         secrets=sent.secrets,
-        references=sent.references,
-        renamed_from=sent.renamed_from,
+        references=meant_keys(sent.references),
+        renamed_from=None if sent.renamed_from is None else meant_key(sent.renamed_from),
     )
 
 
 def received_order(sent: SentOrder, read: Callable[[str], bytes]) -> PutOrder:
     """The order that was sent."""
     secrets: Mapping[str, Secret] = {path: Secret(value) for path, value in sent.secrets.items()}
-    return PutOrder(received_resource(sent.resource, read), sent.step, sent.owner, secrets, sent.token)
+    return PutOrder(received_resource(sent.resource, read), STEP.meant(sent.step), sent.owner, secrets, sent.token)

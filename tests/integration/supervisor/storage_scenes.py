@@ -16,22 +16,10 @@ from specrunner.core.errors import SpecrunnerError
 from specrunner.engine.ports import RunExit
 from specrunner.engine.tasks import exitfile
 from specrunner.engine.tasks.executors.local import LocalExecutor
+from tests.integration.private_disk import fill, mounted
 from tests.integration.supervisor.conftest import Runs
 
 SIZE = 2**20  # bytes of the disk
-
-
-def fill(folder: Path) -> Path:
-    """Take all the room there is."""
-    filler = folder / "filler"
-    with filler.open("wb", buffering=0) as file:
-        for size in (4096, 512, 1):
-            try:
-                while True:
-                    file.write(b"\0" * size)
-            except OSError:
-                continue
-    return filler
 
 
 def remount(folder: Path, mode: str) -> None:
@@ -128,9 +116,7 @@ SCENES: Mapping[str, Callable[[Runs, Path], dict[str, Any]]] = {
 
 
 def main(scene: str, folder: Path) -> None:
-    disk = folder / "disk"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "none", str(disk)], check=True)
+    disk = mounted(folder, SIZE)
     runs = Runs(disk)
     try:
         json.dump(SCENES[scene](runs, disk), sys.stdout)

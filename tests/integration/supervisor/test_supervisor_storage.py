@@ -1,46 +1,16 @@
-"""A full disk and a read-only folder: a clear state, nothing corrupt, nothing left alive.
-
-Each scene has a small disk of its own in a private mount namespace, because root, whom modes do not stop, may run this.
-"""
+"""A full disk and a read-only folder: a clear state, nothing corrupt, nothing left alive."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
-import pytest
+from tests.integration.private_disk import seen as scene
 
-ROOT = Path(__file__).resolve().parents[3]
-
-
-def _seen(scene: str, folder: Path) -> dict[str, Any]:
-    """What happened in a scene of `storage_scenes`."""
-    allowed = subprocess.run(
-        [
-            "unshare",
-            "-m",
-            "sh",
-            "-c",
-            f"mount -t tmpfs none '{folder}' && touch '{folder}/a' && chattr +i '{folder}/a'",
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if allowed.returncode:
-        pytest.skip(f"no private disk can be made here: {allowed.stderr.strip()}")
-    command = ["unshare", "-m", sys.executable, "-m", "tests.integration.supervisor.storage_scenes", scene, str(folder)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+SCENES = "tests.integration.supervisor.storage_scenes"
 
 
 def test_a_run_on_a_disk_that_fills_up_ends_as_it_did_and_says_what_is_missing(tmp_path: Path) -> None:
-    seen = _seen("full_while_it_runs", tmp_path)
+    seen = scene(SCENES, tmp_path, "full_while_it_runs")
     ended = seen["ended"]
     assert (ended["state"], ended["results"]) == ("success", None)
     assert "the log is incomplete: No space left on device" in ended["detail"]
@@ -50,7 +20,7 @@ def test_a_run_on_a_disk_that_fills_up_ends_as_it_did_and_says_what_is_missing(t
 
 
 def test_a_run_is_not_started_on_a_full_disk(tmp_path: Path) -> None:
-    seen = _seen("full_before_it_starts", tmp_path)
+    seen = scene(SCENES, tmp_path, "full_before_it_starts")
     assert seen["problem"].startswith("Unavailable: ")
     assert "No space left on device" in seen["problem"]
     assert "Make room on the disk" in seen["problem"]
@@ -60,7 +30,7 @@ def test_a_run_is_not_started_on_a_full_disk(tmp_path: Path) -> None:
 
 
 def test_a_run_whose_folder_became_read_only_is_lost_and_the_reason_is_told(tmp_path: Path) -> None:
-    seen = _seen("read_only_while_it_runs", tmp_path)
+    seen = scene(SCENES, tmp_path, "read_only_while_it_runs")
     ended = seen["ended"]
     assert (ended["state"], ended["code_started"]) == ("lost", True)
     assert "Operation not permitted: 'exit.json" in ended["detail"]
@@ -71,7 +41,7 @@ def test_a_run_whose_folder_became_read_only_is_lost_and_the_reason_is_told(tmp_
 
 
 def test_a_run_is_not_started_on_a_read_only_disk_and_can_be_once_it_is_writable(tmp_path: Path) -> None:
-    seen = _seen("read_only_before_it_starts", tmp_path)
+    seen = scene(SCENES, tmp_path, "read_only_before_it_starts")
     assert seen["problem"].startswith("Unavailable: ")
     assert "Read-only file system" in seen["problem"]
     assert (seen["ended"]["state"], seen["ended"]["code_started"]) == ("lost", False)

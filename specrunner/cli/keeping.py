@@ -1,0 +1,90 @@
+"""Recording what a host does, while it does it: one commit for all that came about within some seconds."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from specrunner.cli.planning import clock
+from specrunner.cli.recording import Place, record_now, status_place
+from specrunner.cli.watching import Specs
+from specrunner.cli.wiring import read_specs
+from specrunner.core.errors import SpecrunnerError
+
+if TYPE_CHECKING:
+    from specrunner.core.resources import Owner
+    from specrunner.engine.engine import Engine
+
+WINDOW: Final = 5.0  # seconds
+_logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def recorded(specs: Specs, engine: Engine, window: float = WINDOW) -> Iterator[None]:
+    """Record meanwhile, in a thread of its own that nothing waits for, and once more at the end.
+
+    The specs say where to; they may move, or not be there yet.
+
+    Only a branch is written: a folder of the work tree is the user's, and is written when he applies.
+    """
+    ended = threading.Event()
+    keeper = _Keeper(specs, engine)
+
+    def loop() -> None:
+        while not ended.wait(window):
+            keeper.keep()
+        keeper.keep()
+
+    thread = threading.Thread(target=loop, name="records", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+class _Keeper:
+    """Records what is news since it did so last; what can't be recorded now is tried again."""
+
+    def __init__(self, specs: Specs, engine: Engine) -> None:
+        self._specs = specs
+        self._engine = engine
+        self._seen = -1
+        self._said = ""
+
+    def keep(self) -> None:
+        """Record once, if there is anything new; whatever goes wrong is logged once and stops nothing."""
+        latest = self._engine.facts.last_event()
+        if latest == self._seen:
+            return
+        try:
+            self._record()
+            self._seen, self._said = latest, ""
+        except SpecrunnerError as problem:
+            words = f"{problem.diagnostics[0].summary} {problem.diagnostics[0].detail}"
+            if words != self._said:
+                _logger.warning("action=record it is kept and tried again: %s", words)
+            self._said = words
+        except Exception:
+            _logger.exception("action=record it is tried again")
+
+    def _record(self) -> None:
+        from specrunner.targets.local.target import LocalTarget
+
+        root = self._specs()
+        if root is None:
+            return
+        target = LocalTarget(self._engine)
+        desired = read_specs(root, None, offline=True)
+        place: Place | None = status_place(root, desired)
+        if place is None or place.shared is None:
+            return
+        owners: set[Owner] = {found.owner for found in target.read().values() if found.owner is not None}
+        for owner in sorted(owners, key=str):
+            if owner.project == desired.owner.project:
+                record_now(place, owner, target, clock().now())
+        place.shared.push()

@@ -1,0 +1,183 @@
+"""A server that a team shares: specs are applied to it by the real command line, over real HTTP."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.acceptance.conftest import make_repo
+from tests.acceptance.spec_repo import PROJECT, SpecRepo, stopped, until
+from tests.integration.engine_samples import FOREVER, model_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A server in a folder of its own, and a spec repository whose target it is."""
+
+    host: SpecRepo
+    repo: SpecRepo
+    process: subprocess.Popen[str]
+    url: str
+
+    def get(self, path: str, token: str = "") -> httpx.Response:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return httpx.get(f"{self.url}{path}", headers=headers, trust_env=False, timeout=30)
+
+
+@contextmanager
+def serving(host: SpecRepo, *words: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`specrunner serve`, and where it answers."""
+    with host.start("serve", *words) as process:
+        try:
+            assert process.stdout is not None
+            lines = [process.stdout.readline() for _ in range(2)]
+            yield process, lines[1].removeprefix("API for runs: ").strip()
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+                process.communicate(timeout=60)
+
+
+def pointed(repo: SpecRepo, url: str, more: str = "") -> SpecRepo:
+    """The repository with that server as its target."""
+    repo.write("specrunner.yaml", f"{PROJECT}  target: {{server: '{url}'{more}}}\n")
+    return repo
+
+
+@pytest.fixture
+def shared(tmp_path: Path, cache: Path) -> Iterator[Shared]:
+    host, repo = make_repo(tmp_path / "host", cache), make_repo(tmp_path / "specs", cache)
+    with serving(host) as (process, url):
+        yield Shared(host, pointed(repo, url), process, url)
+
+
+def filled(repo: SpecRepo) -> None:
+    """One object of each kind."""
+    repo.write_bytes("houses.onnx", model_bytes())
+    repo.document("Model", "houses", {"path": "houses.onnx", "framework": "onnx"})
+    repo.document("Pipeline", "prices", {"steps": [{"model": "houses"}], "deployed": True})
+    repo.write("secret.json", '{"password": "swordfish"}')
+    spec = {"type": "HTTP", "workspaces": ["lab"], "details": {"host": "a"}, "detailsFrom": {"file": "secret.json"}}
+    repo.document("Connection", "store", spec)
+    repo.orchestration("hello", "print('hello')")
+    repo.task("greet", "hello")
+    repo.task("nightly", "hello", schedule="0 2 * * *")
+
+
+def test_what_is_applied_to_a_server_is_live_there_and_then_there_is_nothing_to_do(
+    shared: Shared, tmp_path: Path, cache: Path
+) -> None:
+    filled(shared.repo)
+    said = shared.repo.run("apply", "--yes").out
+    assert f"1 run handed to `specrunner serve` (process {shared.process.pid})." in said
+    assert f"1 schedule is in the hands of `specrunner serve` (process {shared.process.pid})." in said
+    shared.repo.run("plan", "--detailed-exitcode", code=0)
+    assert not (shared.repo.root / ".specrunner" / "state.db").exists()
+    local = make_repo(tmp_path / "alone", cache)
+    filled(local)
+    local.run("apply", "--yes")
+    there, here = shared.repo.objects(), local.objects()
+    assert {key: found["state"] for key, found in there.items()} == {key: found["state"] for key, found in here.items()}
+    assert [run["status"] for run in shared.repo.runs("greet")] == ["success"]
+    written = [
+        sorted(path.rpartition("/")[0] for path in one.status_files("**/*.yaml")) for one in (shared.repo, local)
+    ]
+    assert written[0] == written[1] != []
+    assert "swordfish" not in shared.get("/v1/specrunner/live").text
+    shared.repo.remove("task-greet.yaml")
+    shared.repo.run("apply", "--yes")
+    assert "Task/lab/greet" not in shared.repo.objects()
+    shared.repo.run("destroy", "--yes")
+    assert shared.repo.objects() == {}
+
+
+def test_the_commands_about_runs_work_on_a_server(shared: Shared, tmp_path: Path) -> None:
+    repo = shared.repo
+    repo.orchestration("hello", "import sys\nprint('hello')")
+    repo.task("nightly", "hello", schedule={"cron": "0 2 * * *", "timezone": "UTC"})
+    repo.orchestration("wait", FOREVER)
+    repo.task("long", "wait", schedule="0 3 * * *")
+    repo.run("apply", "--yes")
+    assert "hello" in repo.run("run", "nightly").out
+    assert "hello" in repo.run("logs", "nightly").out
+    assert len(repo.look("next", "nightly", "-n", "3")["fires"]) == 3
+    run = json.loads(repo.run("run", "long", "--no-wait", "--json").out)
+    with repo.start("logs", "--follow", "long") as follower:
+        assert follower.stdout is not None and follower.stdout.readline() == "up\n"
+        assert "killed" in repo.run("kill", run["id"][:8]).out
+        assert follower.wait(60) == 0
+    repo.run("suspend", "nightly")
+    assert repo.objects()["Task/lab/nightly"]["state"] == "suspended"
+    repo.run("resume", "nightly")
+    span = ("--from", "2026-03-01", "--to", "2026-03-02", "--yes")
+    repo.run("backfill", "nightly", *span)
+    assert [found["status"] for found in repo.runs("nightly")] == ["success"] * 2
+    repo.run("backfill", "nightly", *span)
+    assert len(repo.runs("nightly")) == 2
+
+
+def test_a_token_closes_the_door_and_opens_it_to_who_has_it(shared: Shared) -> None:
+    assert shared.get("/v1/specrunner/live").status_code == 200
+    token = shared.host.run("token", "create", "ci", "--scope", "apply").out.strip()
+    assert shared.get("/v1/specrunner/live").status_code == 401
+    assert "has no valid token" in shared.repo.run("plan", code=1).err
+    shared.repo.run("apply", "--yes", SPECRUNNER_TOKEN=token)
+    pointed(shared.repo, shared.url, ", tokenFrom: {env: TEAM_TOKEN}")
+    shared.repo.run("plan", "--detailed-exitcode", code=0, TEAM_TOKEN=token)
+    reader = shared.host.run("token", "create", "dashboard", "--expires", "1h").out.strip()
+    shared.repo.document("Workspace", "more", {})
+    said = shared.repo.run("apply", "--yes", code=1, TEAM_TOKEN=reader).err
+    assert "needs a token with the scope" in said and reader not in said
+    shared.host.run("token", "revoke", "ci")
+    assert "not valid" in shared.repo.run("plan", code=1, TEAM_TOKEN=token).err
+    listed = shared.host.run("token", "list").out
+    assert "revoked" in listed and "dashboard" in listed and token not in listed
+    found = shared.host.look("audit")
+    assert {("token ci", "apply", "create Workspace/lab"), ("token ci", "login", "")} <= {
+        (one["who"], one["action"], one["subject"]) for one in found
+    }
+    assert token not in json.dumps(found)
+    database = (shared.host.root / ".specrunner" / "state.db").read_bytes()
+    assert token.rpartition("_")[2].encode() not in database
+
+
+def test_an_address_that_others_reach_needs_a_token_and_serves_tls(
+    tmp_path: Path, cache: Path, certificate: tuple[Path, Path], free_port: int
+) -> None:
+    host = make_repo(tmp_path / "host", cache)
+    words = ["--host", "0.0.0.0", "--port", str(free_port), "--tls-cert", str(certificate[0])]
+    assert "go together" in host.run("serve", *words, code=64).err
+    words = [*words, "--tls-key", str(certificate[1])]
+    said = host.run("serve", *words, code=64).err
+    assert "does not listen on 0.0.0.0 without a token" in said
+    assert "this machine alone" in host.run("serve", *words, "--open", code=64).err
+    token = host.run("token", "create", "ci", "--scope", "apply").out.strip()
+    repo = pointed(make_repo(tmp_path / "specs", cache), f"https://localhost:{free_port}")
+    with serving(host, *words):
+        trusted = str(certificate[0])
+        repo.run("apply", "--yes", SSL_CERT_FILE=trusted, SPECRUNNER_TOKEN=token)
+        assert "Workspace" in repo.run("status", SSL_CERT_FILE=trusted, SPECRUNNER_TOKEN=token).out
+        assert "is not trusted" in repo.run("status", code=1, SPECRUNNER_TOKEN=token).err
+
+
+def test_a_server_that_is_started_anew_in_between_costs_nothing(shared: Shared) -> None:
+    repo = shared.repo
+    repo.orchestration("wait", FOREVER)
+    repo.task("long", "wait")
+    with repo.start("apply", "--yes") as applying:
+        until(lambda: bool(shared.get("/v1/specrunner/runs").json()["runs"]), "the run")
+        until(lambda: shared.get("/v1/specrunner/runs").json()["runs"][0]["status"] == "running", "its start")
+        assert "1 run under way" in stopped(shared.process, signal.SIGTERM, 0).out
+        with serving(shared.host) as (_, url):
+            assert url == shared.url
+            repo.run("kill", "long")
+            out, err = applying.communicate(timeout=60)
+            assert applying.returncode == 6, out + err
