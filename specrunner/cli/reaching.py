@@ -44,9 +44,10 @@ def _with_variables(root: Path, declared: JsonObject, environment: str | None) -
 
 def _token(root: Path, source: Json) -> Secret | None:
     """The token that the project names, else that of the environment, else none: an open server needs none."""
+    from specrunner.cli.hidden import Remembered
     from specrunner.spec.secrets import FileSecrets
 
-    text = os.environ.get(TOKEN, "") if source is None else str(FileSecrets(root).resolve(source).reveal())
+    text = os.environ.get(TOKEN, "") if source is None else str(Remembered(FileSecrets(root)).resolve(source).reveal())
     if not text.strip():
         return None
     if not text.strip().isascii() or not text.strip().isprintable():

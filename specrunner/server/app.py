@@ -18,6 +18,7 @@ from specrunner.engine.records import Run
 from specrunner.server import inference, open_inference
 from specrunner.server.access import Access
 from specrunner.server.api import face
+from specrunner.server.api.sharing import Shared
 from specrunner.server.api.table import JSON, PREFIX, Service
 from specrunner.server.api.watching import Counting, Counts
 from specrunner.server.background import Background
@@ -54,8 +55,6 @@ _MLOPS = (
     models,
     catalogue,
     pipelines,
-    inference,
-    open_inference,
     logs,
     orchestrations,
     tasks,
@@ -77,6 +76,9 @@ def build_app(
     counts = Counts()
     access = own.access if own else Access(engine)
     routes: list[BaseRoute] = [
+        # Routes are tried in turn, and none is asked as often as these.
+        *inference.ROUTES,
+        *open_inference.ROUTES,
         *(_own_routes(engine, own) if own else [Route("/healthz", _health)]),
         *(route for part in _MLOPS for route in part.ROUTES),
         *open_inference.ROUTES,
@@ -108,7 +110,7 @@ class Own:
 
 
 def _own_routes(engine: Engine, own: Own) -> list[BaseRoute]:
-    service = Service(engine, LocalTarget(engine), own.access, own.news, own.carry)
+    service = Service(engine, LocalTarget(engine), own.access, own.news, own.carry, Shared(engine.generation))
     return face.routes(service)
 
 

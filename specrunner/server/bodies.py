@@ -10,18 +10,13 @@ from collections.abc import AsyncIterator
 from typing import BinaryIO, Final, cast
 
 from starlette.requests import Request
+from starlette.types import Message
 
-from specrunner.core.errors import BadInput, SpecrunnerError
+from specrunner.core.errors import SpecrunnerError, TooLarge
 
 IDLE: Final = 30.0  # seconds without a byte, after which a request is cut off
 SLOWEST: Final = 1024  # bytes per second, once `IDLE` is over
 _IN_MEMORY: Final = 2**20
-
-
-class TooLarge(BadInput):
-    """The body is larger than it may be."""
-
-    http_status = 413
 
 
 class TooSlow(SpecrunnerError):
@@ -30,37 +25,37 @@ class TooSlow(SpecrunnerError):
     http_status = 408
 
 
-async def chunks(request: Request, limit: int) -> AsyncIterator[bytes]:
-    """The body as it comes. Raises TooLarge over `limit` bytes, TooSlow, and ClientDisconnect."""
+def limited(request: Request, limit: int) -> Request:
+    """The same request; whoever reads its body gets TooLarge over `limit` bytes, and TooSlow."""
     size, began = 0, time.monotonic()
-    _check_length(request.headers.get("content-length", ""), limit)
-    stream = request.stream()
-    while True:
+
+    async def receive() -> Message:
+        nonlocal size
+        _check_length(request.headers.get("content-length", ""), limit)
         try:
-            chunk = await asyncio.wait_for(anext(stream, None), IDLE)
+            message = await asyncio.wait_for(request.receive(), IDLE)
         except TimeoutError as problem:
             raise TooSlow(f"Nothing of the body came for {IDLE:.0f} seconds.") from problem
-        if chunk is None:
-            return
-        size += len(chunk)
+        size += len(message.get("body", b""))
         if size > limit:
             raise _too_large(limit)
         if (taken := time.monotonic() - began) > IDLE and size < SLOWEST * taken:
             raise TooSlow(f"The body came at less than {SLOWEST} bytes per second.")
-        if chunk:
-            yield chunk
+        return message
+
+    return Request(request.scope, receive)
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """The body, whole. Raises as `chunks` does."""
-    return b"".join([chunk async for chunk in chunks(request, limit)])
+    """The body, whole. Raises TooLarge, TooSlow and ClientDisconnect."""
+    return await limited(request, limit).body()
 
 
 @contextlib.asynccontextmanager
 async def spooled_body(request: Request, limit: int) -> AsyncIterator[BinaryIO]:
-    """The body in a file, on disk where it is large, rewound. Raises as `chunks` does."""
+    """The body in a file, on disk where it is large, rewound. Raises as `read_body` does."""
     with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
-        async for chunk in chunks(request, limit):
+        async for chunk in limited(request, limit).stream():
             await asyncio.to_thread(file.write, chunk)
         file.seek(0)
         yield cast("BinaryIO", file)

@@ -11,18 +11,20 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import Message
 
-from specrunner.core.errors import BadInput, SpecrunnerError, TooLarge
+from specrunner.core.errors import BadInput, SpecrunnerError
 from specrunner.core.values import Json
 from specrunner.engine.engine import Engine
+from specrunner.server.access import address_of
 from specrunner.server.auth import Caller
 from specrunner.server.background import Background
+from specrunner.server.bodies import limited, read_body
 from specrunner.server.door import Door
 
 MAX_JSON_BYTES = 16 * 2**20
 _MAX_ID = 2**63 - 1
 _MAX_NAME = 255
+_SUBJECTS = ("name", "id", "connection_id", "orch_id", "pipeline_version_pk_id", "deployment_id")
 
 _Value = TypeVar("_Value")
 
@@ -76,15 +78,28 @@ def _shortened(value: Json) -> str:
 Handler = Callable[[Call], Json]
 
 
-def post(path: str, handler: Handler, status: int = 200) -> Route:
-    """A route that takes a JSON object and answers JSON with exactly this status; 204 has no body."""
+def post(path: str, handler: Handler, status: int = 200, *, audited: str = "") -> Route:
+    """A route that takes a JSON object and answers JSON with exactly this status; 204 has no body.
+
+    `audited` is the word for it in the audit log.
+    """
 
     async def endpoint(request: Request) -> Response:
         call = await _call(request)
         answer = await run_in_threadpool(handler, call)
+        if audited:
+            await run_in_threadpool(_write_down, call, audited, address_of(request))
         return Response(status_code=204) if status == 204 else JSONResponse(answer, status)
 
     return Route(path, guarded(endpoint), methods=["POST"])
+
+
+def _write_down(call: Call, action: str, address: str) -> None:
+    """A line of the audit log: who has done it, and to what, as the request names it."""
+    user, body = call.caller.user, call.body
+    who = f"run {call.caller.run_id}" if user is None else user.email
+    subject = next((str(body[name]) for name in _SUBJECTS if body.get(name) is not None), "")
+    call.engine.audit.add(who, action, subject[:_MAX_NAME], address=address)
 
 
 def guarded(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
@@ -123,26 +138,6 @@ def door_of(request: Request) -> Door:
     return door
 
 
-def limited(request: Request, limit: int) -> Request:
-    """The same request; whoever reads its body gets BadInput once that is over `limit` bytes."""
-    size = 0
-
-    async def receive() -> Message:
-        nonlocal size
-        message = await request.receive()
-        size += len(message.get("body", b""))
-        if size > limit:
-            raise TooLarge(f"The request is over {limit:,} bytes.", remedy="Send it in smaller parts.")
-        return message
-
-    return Request(request.scope, receive)
-
-
-async def read_body(request: Request, limit: int) -> bytes:
-    """The body. Raises BadInput once it is over `limit` bytes."""
-    return await limited(request, limit).body()
-
-
 async def _call(request: Request) -> Call:
     engine, caller = await authenticated(request)
     body = parse_object(await read_body(request, MAX_JSON_BYTES))
@@ -170,3 +165,20 @@ def parse_json(data: bytes) -> Any:
 
 def _no_constant(name: str) -> object:
     raise ValueError(f"{name} is no JSON value")
+
+
+__all__ = [
+    "Call",
+    "Handler",
+    "authenticated",
+    "door_of",
+    "field_of",
+    "guarded",
+    "limited",
+    "name_of",
+    "parse_object",
+    "post",
+    "read_body",
+    "refusal",
+    "words_of",
+]

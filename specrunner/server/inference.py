@@ -27,21 +27,48 @@ if TYPE_CHECKING:
 MAX_INFERENCE_BYTES = 256 * 2**20
 
 _CUSTOM = "format=wallaroo"
+_SMALL = 256 * 2**10  # bytes of a request that is decoded in no time
 
 
 async def _infer(request: Request) -> Response:
     # The signature is checked before the body is read; whether the caller lives, with the rest, in the one thread.
     who = door_of(request).signed(request)
     body = await read_body(request, MAX_INFERENCE_BYTES)
-    content_type = request.headers.get("content-type", "")
-    answer = _answer_json if _CUSTOM in content_type else _answer
+    if is_custom_json(request.headers.get("content-type", ""), body):
+        return await run_in_threadpool(_answer_json, who, request, body)
+    return await quickly(request, who, body, request.app.state.usable_deployments.known(who, *_named(request)), _answer)
+
+
+def is_custom_json(content_type: str, body: bytes) -> bool:
+    """Whether the model is to get the value as it is: the newer clients say so, the older send an object as JSON."""
+    plain = content_type.strip().lower() == "application/json"
+    return _CUSTOM in content_type or (plain and body.lstrip()[:1] == b"{")
+
+
+async def quickly(
+    request: Request,
+    who: str,
+    body: bytes,
+    deployment: Deployment | None,
+    answer: Callable[[str, Request, bytes], Response],
+) -> Response:
+    """The answer: made here and now where it takes no longer than handing it to another thread and back, else there.
+
+    That is where the caller is known (`deployment`), the body is small, and the pipeline has answered at once of late.
+    """
+    engine: Engine = request.app.state.engine
+    if deployment is not None and len(body) <= _SMALL and engine.planes.is_quick(deployment):
+        return answer(who, request, body)
     return await run_in_threadpool(answer, who, request, body)
+
+
+def _named(request: Request) -> tuple[str, str]:
+    return request.path_params["deployment"], request.path_params["pipeline"]
 
 
 def _answer_json(who: str, request: Request, body: bytes) -> Response:
     """Custom JSON: a value in, a list of objects out, the model's own business in between."""
-    path = request.path_params
-    deployment = request.app.state.usable_deployments(who, path["deployment"], path["pipeline"])
+    deployment = request.app.state.usable_deployments(who, *_named(request))
     engine: Engine = request.app.state.engine
     return JSONResponse(engine.planes.infer_json(deployment, parse_json(body)))
 
@@ -50,8 +77,7 @@ def _answer(who: str, request: Request, body: bytes) -> Response:
     from specrunner.engine import tables
 
     engine: Engine = request.app.state.engine
-    path = request.path_params
-    deployment = request.app.state.usable_deployments(who, path["deployment"], path["pipeline"])
+    deployment = request.app.state.usable_deployments(who, *_named(request))
     table = tables.decode(body, request.headers.get("content-type", ""))
     began = time.perf_counter()
     result = as_clients_count(engine.planes.infer(deployment, table))

@@ -14,10 +14,10 @@ from starlette.routing import Route
 from specrunner import __version__
 from specrunner.core.errors import Conflict, NotFound
 from specrunner.engine.engine import Engine
-from specrunner.engine.records import Deployment, Pipeline
+from specrunner.engine.records import Deployment
 from specrunner.server.calls import door_of, guarded, read_body
 from specrunner.server.door import Door
-from specrunner.server.inference import MAX_INFERENCE_BYTES
+from specrunner.server.inference import MAX_INFERENCE_BYTES, quickly
 from specrunner.server.remembered import Remembered
 
 Named = tuple[Deployment, str]
@@ -46,7 +46,8 @@ async def _model_ready(request: Request) -> Response:
 async def _infer(request: Request) -> Response:
     who = _who(request)
     body = await read_body(request, MAX_INFERENCE_BYTES)
-    return await run_in_threadpool(_answer, request, who, body)
+    named = request.app.state.named_deployments.known(who, *_asked(request))
+    return await quickly(request, who, body, named[0] if named else None, _answer)
 
 
 def _who(request: Request) -> str:
@@ -76,7 +77,7 @@ def _is_ready(request: Request, who: str) -> Response:
     return JSONResponse({"name": deployment.pipeline, "ready": True})
 
 
-def _answer(request: Request, who: str, body: bytes) -> Response:
+def _answer(who: str, request: Request, body: bytes) -> Response:
     from specrunner.engine import tables
 
     engine: Engine = request.app.state.engine
@@ -92,11 +93,13 @@ def _answer(request: Request, who: str, body: bytes) -> Response:
 
 def _named(request: Request, who: str) -> Named:
     """The deployment that a path names, and its version in force. Raises as `_find` does."""
-    path = request.path_params
-    found: Named = request.app.state.named_deployments(
-        who, path["pipeline"], request.query_params.get("workspace"), path.get("version")
-    )
+    found: Named = request.app.state.named_deployments(who, *_asked(request))
     return found
+
+
+def _asked(request: Request) -> tuple[str, str | None, str | None]:
+    path = request.path_params
+    return path["pipeline"], request.query_params.get("workspace"), path.get("version")
 
 
 def named_deployments(engine: Engine, door: Door) -> Remembered[str | None, Named]:
@@ -108,25 +111,23 @@ def _find(engine: Engine, door: Door, who: str, name: str, workspace: str | None
     """Raises NotAuthorised, NotFound, Conflict where several have the name, Unavailable for what is not deployed."""
     caller = door.living(who)
     places = [place.id for place in caller.workspaces if workspace in {None, place.name}]
-    found = [
-        pipeline for pipeline in engine.pipelines.all() if pipeline.name == name and pipeline.workspace_id in places
-    ]
+    found = [pipeline for pipeline, place in engine.pipelines.called(name) if place in places]
     if len(found) > 1:
         raise Conflict(
             f"Several workspaces have a pipeline {name!r}.", remedy="Say which is meant: `?workspace=NAME` in the URL."
         )
-    deployment = engine.deployments.of_pipeline(found[0].id) if found else None
+    deployment = engine.deployments.of_pipeline(found[0]) if found else None
     if deployment is None:
         raise NotFound(f"There is no deployed pipeline {name!r}.", remedy="Deploy it first.")
     usable = engine.deployments.usable(deployment.id, caller.holder)
-    return usable, _in_force(engine, found[0], usable, version)
+    return usable, _in_force(engine, usable, version)
 
 
-def _in_force(engine: Engine, pipeline: Pipeline, deployment: Deployment, asked: str | None) -> str:
+def _in_force(engine: Engine, deployment: Deployment, asked: str | None) -> str:
     version = engine.pipelines.version(deployment.version_id).version
     if asked not in {None, version}:
         raise NotFound(
-            f"The version {asked!r} of {pipeline.name!r} is not deployed.",
+            f"The version {asked!r} of {deployment.pipeline!r} is not deployed.",
             detail=f"In force is {version}.",
             remedy="Leave the version out of the URL, or deploy that one.",
         )

@@ -26,6 +26,11 @@ class Remembered(Generic[_Key, _Value]):
         self._known_at: int | None = None
         self._known: dict[tuple[_Key, ...], _Value] = {}
 
+    def known(self, *key: _Key) -> _Value | None:
+        """The answer, if it is remembered and still holds; asks the store one number."""
+        with self._lock:
+            return self._known.get(key) if self._generation() == self._known_at else None
+
     def __call__(self, *key: _Key) -> _Value:
         """The answer for these arguments. Raises what `ask` raises."""
         with self._lock:

@@ -82,7 +82,8 @@ def host(tmp_path: Path, cache: Path) -> SpecRepo:
 def applied(tmp_path: Path, cache: Path, url: str) -> None:
     repo = pointed(make_repo(tmp_path / "specs", cache), url)
     repo.orchestration("work", CODE)
-    repo.task("work", "work", schedule={"cron": "0 0 1 1 *", "overlap": "allow"})
+    kept = {"succeeded": 1000, "failed": 1000}  # all of them, so that none is missed because it was cleared away
+    repo.task("work", "work", schedule={"cron": "0 0 1 1 *", "overlap": "allow"}, history=kept)
     repo.run("apply", "--yes")
 
 

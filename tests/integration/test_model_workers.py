@@ -90,9 +90,9 @@ def test_a_death_of_one_replica_is_nothing_to_the_other(load: Callable[..., Pyth
 
 
 def test_who_finds_nobody_free_in_time_is_told_so(load: Callable[..., PythonModel]) -> None:
-    model = load(WHO, inputs=X, timeout=2)
+    model = load(WHO, inputs=X, timeout=20)
     with ThreadPoolExecutor(1) as pool:
-        slow = pool.submit(model.predict, pa.table({"x": [1.9]}))
+        slow = pool.submit(model.predict, pa.table({"x": [2.0]}))
         time.sleep(0.2)  # so that it is the first
         short = model._pool
         short._seconds = 0.3

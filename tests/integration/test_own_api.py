@@ -97,8 +97,24 @@ def test_a_body_that_stops_coming_is_cut_off(standing: OwnFace, monkeypatch: pyt
         time.sleep(1)
         yield b"}"
 
-    answer = standing.ask("POST", f"{PREFIX}/fingerprint", "admin", content=dripping())
-    assert answer.status_code == 408
+    for path in (f"{PREFIX}/fingerprint", "/v1/api/workspaces/list"):
+        answer = standing.ask("POST", path, "admin", content=dripping())
+        assert answer.status_code == 408, path
+
+
+def test_the_platform_face_writes_down_who_did_what(face: OwnFace) -> None:
+    workspace = face.engine.workspaces.named("lab")
+    version = face.engine.orchestrations.named(workspace.id, "code-lab")[0]
+    asked = {"name": "once", "orch_id": version.id, "workspace_id": workspace.id, "json": {}}
+    assert face.ask("POST", "/v1/api/connections/get", "run", json={"name": "store-lab"}).status_code == 200
+    task = face.ask("POST", "/v1/api/task/run_once", "run", json=asked)
+    assert task.status_code == 201, task.text
+    assert face.ask("POST", "/v1/api/task/kill", "run", json={"id": task.json()["id"]}).status_code == 202
+    entries = face.engine.audit.latest(20)
+    assert {("details", "store-lab"), ("run", "once"), ("kill", task.json()["id"])} <= {
+        (entry.action, entry.subject) for entry in entries
+    }
+    assert all(entry.who not in {"", "nobody"} for entry in entries)
 
 
 def test_a_body_that_drips_is_cut_off(standing: OwnFace, monkeypatch: pytest.MonkeyPatch) -> None:

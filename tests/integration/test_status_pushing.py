@@ -247,6 +247,25 @@ class TestSurroundings:
         assert status_in(folder).read("") == {"live/a.yaml": b"1"}
         assert status_in(hub.bare, remote="").read("") == {"live/a.yaml": b"1"}
 
+    def test_a_remote_by_a_relative_path_is_found(self, hub: Hub) -> None:
+        folder = hub.clone("person")
+        git(folder, "remote", "set-url", "origin", "../hub.git")
+        recorded(status_in(folder), {"live/a.yaml": b"1"})
+        assert hub.files() == {"live/a.yaml": b"1"}
+
+    def test_called_by_a_hook_it_is_not_led_astray(self, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+        folder, other = hub.clone("person"), hub.clone("somebody")
+        for name, value in {
+            "GIT_DIR": other / ".git",
+            "GIT_INDEX_FILE": other / "index",
+            "GIT_WORK_TREE": other,
+        }.items():
+            monkeypatch.setenv(name, str(value))
+        status = status_in(folder)
+        status.write({"live/a.yaml": b"1"}, "a fact")
+        assert (folder / ".git" / "refs" / "heads" / BRANCH).exists()
+        assert not (other / "index").exists() and not (other / ".git" / "refs" / "heads" / BRANCH).exists()
+
     def test_a_branch_that_was_deleted_on_the_remote_is_there_again(self, hub: Hub) -> None:
         status = hub.status("writer")
         recorded(status, {"live/a.yaml": b"1"})

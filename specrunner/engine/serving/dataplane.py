@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -37,6 +38,9 @@ from specrunner.engine.serving.tensors import (
 from specrunner.engine.serving.validations import Validation, failures
 
 ALL_COLUMNS = "*"
+
+_AT_ONCE = 0.003  # seconds
+_WEIGHT = 0.1  # of the last request in the average
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -80,6 +84,8 @@ class PipelinePlane:
         self._steps = tuple(steps)
         self._log = log
         self._validations = tuple(validations)
+        self._in_process = all(getattr(model, "in_process", False) for step in self._steps for model in step.models)
+        self._seconds = 2 * _AT_ONCE  # that a request took of late; unknown at first
         # What splits go by, and the first model does not take, is kept from the models.
         taken = {field.name for field in steps[0].model.inputs}
         self._keys = tuple(dict.fromkeys(step.split.key for step in steps if step.split and step.split.key))
@@ -100,6 +106,7 @@ class PipelinePlane:
 
         Raises BadInput saying which step expected what.
         """
+        began = time.perf_counter()
         table = table.combine_chunks()
         keys, rows = self._put_aside(table)
         watched: list[_Column] = []
@@ -115,7 +122,13 @@ class PipelinePlane:
         result = _result(inputs, current, watched, failures(self._validations, current), now)
         if self._log is not None:
             self._log.append(result)
+        self._seconds += _WEIGHT * (time.perf_counter() - began - self._seconds)
         return result
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether the last requests took some milliseconds, on average, and none waits for another process."""
+        return self._in_process and self._seconds < _AT_ONCE
 
     def close(self) -> None:
         """Free every model."""

@@ -65,6 +65,28 @@ class Pipelines:
         """The pipeline of that id. Raises NotFound."""
         return self._one(_WITH_ID, pipeline_id, {"this": pipeline_id})
 
+    def workspace_of(self, pipeline_id: int) -> int:
+        """The workspace of a pipeline, without reading its versions, of which runs make many. Raises NotFound."""
+        return int(self._of(pipeline_id, _P.c.workspace_id))
+
+    def settings_of(self, pipeline_id: int) -> JsonObject:
+        """What the spec of a pipeline says beside the steps, without reading its versions. Raises NotFound."""
+        found: JsonObject = self._of(pipeline_id, _P.c.settings)
+        return found
+
+    def called(self, name: str) -> list[tuple[int, int]]:
+        """Id and workspace of every pipeline of that name."""
+        query = sa.select(_P.c.id, _P.c.workspace_id).where(_P.c.name == name).order_by(_P.c.id)
+        with self._context.database.read() as connection:
+            return [(row.id, row.workspace_id) for row in connection.execute(query)]
+
+    def _of(self, pipeline_id: int, column: sa.Column[Any]) -> Any:
+        with self._context.database.read() as connection:
+            row = connection.execute(sa.select(column).where(_P.c.id == pipeline_id)).first()
+        if row is None:
+            raise NotFound(f"There is no pipeline {pipeline_id!r}.")
+        return row[0]
+
     def version(self, version_id: int) -> PipelineVersion:
         """One version by its id. Raises NotFound."""
         return self._version(_V.c.id == version_id, version_id)

@@ -119,6 +119,11 @@ class Planes:
                 self.log(deployment.pipeline_id).append(rows)
                 return answer
 
+    def is_quick(self, deployment: Deployment) -> bool:
+        """Whether it is loaded, and has answered its last requests at once: nobody need fear to wait for it."""
+        serving = self._of_version.get(deployment.version_id)
+        return serving is not None and serving.plane is not None and serving.plane.is_quick
+
     def plane(self, deployment: Deployment) -> PipelinePlane:
         """What serves a deployment, loaded if it isn't. Raises as `deploy` does."""
         return self._plane(deployment.version_id)
@@ -170,7 +175,7 @@ class Planes:
         from specrunner.engine.serving.inference_log import LogRetention
 
         try:
-            declared = self.pipelines.get(pipeline_id).settings.get("log") or {}
+            declared = self.pipelines.settings_of(pipeline_id).get("log") or {}
         except NotFound:
             return LogRetention()
         age, size = declared.get("retention"), declared.get("maxSize")

@@ -72,6 +72,8 @@ class OnnxRuntime:
 class OnnxModel:
     """A loaded ONNX model. `inputs` and `outputs` are read from the file; safe to call from several threads."""
 
+    in_process = True  # an answer waits for nobody else
+
     def __init__(self, session: ort.InferenceSession, name: str) -> None:
         self._session: ort.InferenceSession | None = session
         self._name = name

@@ -8,6 +8,7 @@ is handed over without a copy.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -34,6 +35,8 @@ ARROW_TYPES: Mapping[str, pa.DataType] = {
 }
 Array = np.ndarray[Any, np.dtype[Any]]
 Dimensions = Sequence[int | None]
+
+_FEW = 16  # rows
 
 
 def describe(field: TensorField) -> str:
@@ -261,7 +264,16 @@ def _listed(came: pa.DataType, kind: pa.DataType) -> pa.DataType:
 
 def list_array(values: pa.Array, count: int, width: int, kind: pa.DataType) -> pa.Array:
     """`count` lists of `width` values each, of the list type `kind`; the values are not copied."""
-    return pa.ListArray.from_arrays(np.arange(count + 1, dtype=np.int32) * np.int32(width), values, type=kind)
+    offsets = _few_offsets(count, width) if count <= _FEW else _offsets(count, width)
+    return pa.ListArray.from_arrays(offsets, values, type=kind)
+
+
+def _offsets(count: int, width: int) -> pa.Array:
+    return pa.array(np.arange(count + 1, dtype=np.int32) * np.int32(width))
+
+
+# Most requests have few rows, and to make these again each time costs as much as to infer one.
+_few_offsets = lru_cache(maxsize=256)(_offsets)
 
 
 def _expected(field: TensorField) -> str:

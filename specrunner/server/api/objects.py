@@ -42,8 +42,11 @@ MAX_FILE: Final = 4 * 2**30
 _SHA: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
-def _live(call: Call) -> LiveObjects:
-    return LiveObjects([LIVE.told(one) for one in visible(call.target.read(), call.identity).values()])
+def _live(call: Call) -> bytes:
+    def made() -> bytes:
+        return encode(LiveObjects([LIVE.told(one) for one in visible(call.target.read(), call.identity).values()]))
+
+    return call.service.shared.get(("live", call.identity.workspaces), made)
 
 
 def _put(call: Call) -> Done:

@@ -48,10 +48,15 @@ def visible_run(service: Service, identity: Identity, run_id: str) -> Run:
     return found
 
 
-def _runs(call: Call) -> RunViews:
+def _runs(call: Call) -> bytes:
     key: Key | None = call.query["task"]
-    found = [run for run in call.target.runs(key) if call.identity.sees(run.task, {})]
-    return RunViews([RUN.told(run) for run in found[: call.query["limit"]]])
+    limit: int | None = call.query["limit"]
+
+    def made() -> bytes:
+        found = [run for run in call.target.runs(key) if call.identity.sees(run.task, {})]
+        return encode(RunViews([RUN.told(run) for run in found[:limit]]))
+
+    return call.service.shared.get(("runs", call.identity.workspaces, key, limit), made)
 
 
 async def _start(request: Request, service: Service, identity: Identity) -> Response:

@@ -20,6 +20,7 @@ from specrunner.engine.engine import Engine
 from specrunner.engine.records import Run
 from specrunner.server.access import Access, address_of, require
 from specrunner.server.api.noting import noted
+from specrunner.server.api.sharing import Shared
 from specrunner.server.bodies import read_body
 from specrunner.server.news import News
 from specrunner.targets.base import Note
@@ -42,6 +43,7 @@ class Service:
     access: Access
     news: News
     carry: Callable[[Run], None]
+    shared: Shared
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class Call:
         self.engine.audit.add(self.identity.who, action, str(subject), address=self.address, outcome=outcome)
 
 
-Handler = Callable[[Call], object]
+Handler = Callable[[Call], object]  # gives the record to answer, or its bytes
 # For what is no JSON in or out: the request, the service and who calls.
 Raw = Callable[[Request, Service, Identity], Awaitable[Response]]
 
@@ -194,7 +196,7 @@ def _done(operation: Operation, call: Call, note: Note) -> bytes:
         raise
     if operation.audited:
         call.audit(operation.audited, operation.subject(call))
-    return encode(answer)
+    return answer if isinstance(answer, bytes) else encode(answer)
 
 
 def _query(operation: Operation, request: Request) -> dict[str, Any]:

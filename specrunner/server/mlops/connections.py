@@ -107,11 +107,11 @@ def _missing(call: Call, asked: str) -> NotFound:
 
 
 ROUTES = [
-    post("/v1/api/connections/get", _get),
-    post("/v1/api/connections/get_by_id", _get_by_id),
+    post("/v1/api/connections/get", _get, audited="details"),
+    post("/v1/api/connections/get_by_id", _get_by_id, audited="details"),
     post("/v1/api/connections/list", _list),
-    post("/v1/api/connections/create", _create),
-    post("/v1/api/connections/delete", _delete, 204),
-    post("/v1/api/connections/add_to_workspace", _add_to_workspace),
-    post("/v1/api/connections/remove_from_workspace", _remove_from_workspace, 204),
+    post("/v1/api/connections/create", _create, audited="apply"),
+    post("/v1/api/connections/delete", _delete, 204, audited="apply"),
+    post("/v1/api/connections/add_to_workspace", _add_to_workspace, audited="apply"),
+    post("/v1/api/connections/remove_from_workspace", _remove_from_workspace, 204, audited="apply"),
 ]

@@ -114,7 +114,7 @@ def visible_deployment(engine: Engine, caller: Caller, name: str) -> Deployment:
     if not (digits.isascii() and digits.isdecimal() and len(digits) <= _MAX_DIGITS):
         raise missing
     found = engine.deployments.get(int(digits))
-    if found.name != name or not caller.may_use(engine.pipelines.get(found.pipeline_id).workspace_id):
+    if found.name != name or not caller.may_use(engine.pipelines.workspace_of(found.pipeline_id)):
         raise missing
     return found
 

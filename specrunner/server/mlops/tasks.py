@@ -198,12 +198,12 @@ def _pause(call: Call) -> Json:
 
 
 ROUTES = [
-    post("/v1/api/task/run_once", _run_once, 201),
-    post("/v1/api/task/run_scheduled", _run_scheduled, 201),
-    post("/v1/api/task/run_continuously", _run_continuously, 201),
+    post("/v1/api/task/run_once", _run_once, 201, audited="run"),
+    post("/v1/api/task/run_scheduled", _run_scheduled, 201, audited="run"),
+    post("/v1/api/task/run_continuously", _run_continuously, 201, audited="run"),
     post("/v1/api/task/get_by_id", _get_by_id),
     post("/v1/api/task/list", _list),
     post("/v1/api/task/get_tasks_by_orch_sha", _of_sha),
-    post("/v1/api/task/kill", _kill, 202),
-    post("/v1/api/task/pause", _pause, 202),
+    post("/v1/api/task/kill", _kill, 202, audited="kill"),
+    post("/v1/api/task/pause", _pause, 202, audited="suspend"),
 ]
