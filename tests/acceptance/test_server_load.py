@@ -21,7 +21,7 @@ from specrunner.targets.server.http import Connection
 from specrunner.targets.server.target import ServerTarget
 from tests.acceptance.conftest import make_repo
 from tests.acceptance.spec_repo import SpecRepo, stopped
-from tests.acceptance.test_server_target import pointed, serving
+from tests.acceptance.test_server_target import called, pointed, serving
 from tests.conftest import Soak
 
 TASK = Key.parse("Task/lab/work")
@@ -84,7 +84,7 @@ def applied(tmp_path: Path, cache: Path, url: str) -> None:
     repo.orchestration("work", CODE)
     kept = {"succeeded": 1000, "failed": 1000}  # all of them, so that none is missed because it was cleared away
     repo.task("work", "work", schedule={"cron": "0 0 1 1 *", "overlap": "allow"}, history=kept)
-    repo.run("apply", "--yes")
+    called(repo, "apply", "--yes")
 
 
 def all_run(url: str, count: int) -> list[RunView]:

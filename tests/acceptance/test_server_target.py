@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
+from unittest.mock import patch
 
 import httpx
 import pytest
 
+from specrunner.cli.main import status_of
 from tests.acceptance.conftest import make_repo
-from tests.acceptance.spec_repo import PROJECT, SpecRepo, stopped, until
+from tests.acceptance.spec_repo import PROJECT, Result, SpecRepo, stopped, until
 from tests.integration.engine_samples import FOREVER, model_bytes
 
 
@@ -30,6 +34,18 @@ class Shared:
     def get(self, path: str, token: str = "") -> httpx.Response:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         return httpx.get(f"{self.url}{path}", headers=headers, trust_env=False, timeout=30)
+
+
+def called(repo: SpecRepo, *words: str, code: int = 0, **environ: str) -> Result:
+    """Call specrunner in this process, which saves starting one; it must exit with `code`."""
+    with (
+        patch.dict(os.environ, {**repo.environ, **environ}),
+        redirect_stdout(StringIO()) as out,
+        redirect_stderr(StringIO()) as err,
+    ):
+        found = status_of(["-C", str(repo.root), *words])
+    assert found == code, f"exit {found}, not {code}\n--- out\n{out.getvalue()}\n--- err\n{err.getvalue()}"
+    return Result(found, out.getvalue(), err.getvalue())
 
 
 @contextmanager
@@ -79,11 +95,11 @@ def test_what_is_applied_to_a_server_is_live_there_and_then_there_is_nothing_to_
     said = shared.repo.run("apply", "--yes").out
     assert f"1 run handed to `specrunner serve` (process {shared.process.pid})." in said
     assert f"1 schedule is in the hands of `specrunner serve` (process {shared.process.pid})." in said
-    shared.repo.run("plan", "--detailed-exitcode", code=0)
+    called(shared.repo, "plan", "--detailed-exitcode", code=0)
     assert not (shared.repo.root / ".specrunner" / "state.db").exists()
     local = make_repo(tmp_path / "alone", cache)
     filled(local)
-    local.run("apply", "--yes")
+    called(local, "apply", "--yes")
     there, here = shared.repo.objects(), local.objects()
     assert {key: found["state"] for key, found in there.items()} == {key: found["state"] for key, found in here.items()}
     assert [run["status"] for run in shared.repo.runs("greet")] == ["success"]
@@ -93,9 +109,9 @@ def test_what_is_applied_to_a_server_is_live_there_and_then_there_is_nothing_to_
     assert written[0] == written[1] != []
     assert "swordfish" not in shared.get("/v1/specrunner/live").text
     shared.repo.remove("task-greet.yaml")
-    shared.repo.run("apply", "--yes")
+    called(shared.repo, "apply", "--yes")
     assert "Task/lab/greet" not in shared.repo.objects()
-    shared.repo.run("destroy", "--yes")
+    called(shared.repo, "destroy", "--yes")
     assert shared.repo.objects() == {}
 
 
@@ -105,40 +121,40 @@ def test_the_commands_about_runs_work_on_a_server(shared: Shared, tmp_path: Path
     repo.task("nightly", "hello", schedule={"cron": "0 2 * * *", "timezone": "UTC"})
     repo.orchestration("wait", FOREVER)
     repo.task("long", "wait", schedule="0 3 * * *")
-    repo.run("apply", "--yes")
-    assert "hello" in repo.run("run", "nightly").out
-    assert "hello" in repo.run("logs", "nightly").out
+    called(repo, "apply", "--yes")
+    assert "hello" in called(repo, "run", "nightly").out
+    assert "hello" in called(repo, "logs", "nightly").out
     assert len(repo.look("next", "nightly", "-n", "3")["fires"]) == 3
-    run = json.loads(repo.run("run", "long", "--no-wait", "--json").out)
+    run = json.loads(called(repo, "run", "long", "--no-wait", "--json").out)
     with repo.start("logs", "--follow", "long") as follower:
         assert follower.stdout is not None and follower.stdout.readline() == "up\n"
-        assert "killed" in repo.run("kill", run["id"][:8]).out
+        assert "killed" in called(repo, "kill", run["id"][:8]).out
         assert follower.wait(60) == 0
-    repo.run("suspend", "nightly")
+    called(repo, "suspend", "nightly")
     assert repo.objects()["Task/lab/nightly"]["state"] == "suspended"
-    repo.run("resume", "nightly")
+    called(repo, "resume", "nightly")
     span = ("--from", "2026-03-01", "--to", "2026-03-02", "--yes")
-    repo.run("backfill", "nightly", *span)
+    called(repo, "backfill", "nightly", *span)
     assert [found["status"] for found in repo.runs("nightly")] == ["success"] * 2
-    repo.run("backfill", "nightly", *span)
+    called(repo, "backfill", "nightly", *span)
     assert len(repo.runs("nightly")) == 2
 
 
 def test_a_token_closes_the_door_and_opens_it_to_who_has_it(shared: Shared) -> None:
     assert shared.get("/v1/specrunner/live").status_code == 200
-    token = shared.host.run("token", "create", "ci", "--scope", "apply").out.strip()
+    token = called(shared.host, "token", "create", "ci", "--scope", "apply").out.strip()
     assert shared.get("/v1/specrunner/live").status_code == 401
-    assert "has no valid token" in shared.repo.run("plan", code=1).err
-    shared.repo.run("apply", "--yes", SPECRUNNER_TOKEN=token)
+    assert "has no valid token" in called(shared.repo, "plan", code=1).err
+    called(shared.repo, "apply", "--yes", SPECRUNNER_TOKEN=token)
     pointed(shared.repo, shared.url, ", tokenFrom: {env: TEAM_TOKEN}")
-    shared.repo.run("plan", "--detailed-exitcode", code=0, TEAM_TOKEN=token)
-    reader = shared.host.run("token", "create", "dashboard", "--expires", "1h").out.strip()
+    called(shared.repo, "plan", "--detailed-exitcode", code=0, TEAM_TOKEN=token)
+    reader = called(shared.host, "token", "create", "dashboard", "--expires", "1h").out.strip()
     shared.repo.document("Workspace", "more", {})
-    said = shared.repo.run("apply", "--yes", code=1, TEAM_TOKEN=reader).err
+    said = called(shared.repo, "apply", "--yes", code=1, TEAM_TOKEN=reader).err
     assert "needs a token with the scope" in said and reader not in said
-    shared.host.run("token", "revoke", "ci")
-    assert "not valid" in shared.repo.run("plan", code=1, TEAM_TOKEN=token).err
-    listed = shared.host.run("token", "list").out
+    called(shared.host, "token", "revoke", "ci")
+    assert "not valid" in called(shared.repo, "plan", code=1, TEAM_TOKEN=token).err
+    listed = called(shared.host, "token", "list").out
     assert "revoked" in listed and "dashboard" in listed and token not in listed
     found = shared.host.look("audit")
     assert {("token ci", "apply", "create Workspace/lab"), ("token ci", "login", "")} <= {
@@ -154,18 +170,18 @@ def test_an_address_that_others_reach_needs_a_token_and_serves_tls(
 ) -> None:
     host = make_repo(tmp_path / "host", cache)
     words = ["--host", "0.0.0.0", "--port", str(free_port), "--tls-cert", str(certificate[0])]
-    assert "go together" in host.run("serve", *words, code=64).err
+    assert "go together" in called(host, "serve", *words, code=64).err
     words = [*words, "--tls-key", str(certificate[1])]
-    said = host.run("serve", *words, code=64).err
+    said = called(host, "serve", *words, code=64).err
     assert "does not listen on 0.0.0.0 without a token" in said
-    assert "this machine alone" in host.run("serve", *words, "--open", code=64).err
-    token = host.run("token", "create", "ci", "--scope", "apply").out.strip()
+    assert "this machine alone" in called(host, "serve", *words, "--open", code=64).err
+    token = called(host, "token", "create", "ci", "--scope", "apply").out.strip()
     repo = pointed(make_repo(tmp_path / "specs", cache), f"https://localhost:{free_port}")
     with serving(host, *words):
         trusted = str(certificate[0])
-        repo.run("apply", "--yes", SSL_CERT_FILE=trusted, SPECRUNNER_TOKEN=token)
-        assert "Workspace" in repo.run("status", SSL_CERT_FILE=trusted, SPECRUNNER_TOKEN=token).out
-        assert "is not trusted" in repo.run("status", code=1, SPECRUNNER_TOKEN=token).err
+        called(repo, "apply", "--yes", SSL_CERT_FILE=trusted, SPECRUNNER_TOKEN=token)
+        assert "Workspace" in called(repo, "status", SSL_CERT_FILE=trusted, SPECRUNNER_TOKEN=token).out
+        assert "is not trusted" in called(repo, "status", code=1, SPECRUNNER_TOKEN=token).err
 
 
 def test_a_server_that_is_started_anew_in_between_costs_nothing(shared: Shared) -> None:
@@ -178,6 +194,6 @@ def test_a_server_that_is_started_anew_in_between_costs_nothing(shared: Shared) 
         assert "1 run under way" in stopped(shared.process, signal.SIGTERM, 0).out
         with serving(shared.host) as (_, url):
             assert url == shared.url
-            repo.run("kill", "long")
+            called(repo, "kill", "long")
             out, err = applying.communicate(timeout=60)
             assert applying.returncode == 6, out + err

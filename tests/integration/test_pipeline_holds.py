@@ -53,7 +53,9 @@ def deploy_infer_undeploy(face: Face, token: str, definition: dict[str, object],
         )
         assert deployed.status_code == 200, deployed.text
         name = f"prices-{deployed.json()['id']}"
-        said = [post("status/get_deployment", name=name).json()["status"]]
+        # On a busy machine it may be loading still; clients ask again.
+        until(lambda: post("status/get_deployment", name=name).json()["status"] != "Starting", "the deployment")
+        said: list[object] = [post("status/get_deployment", name=name).json()["status"]]
         headers = {"Content-Type": Media.ARROW_FILE, "Accept": Media.ARROW_FILE}
         body = encode(rows_table(rows), Media.ARROW_FILE)
         answer = http.post(f"/v1/api/pipelines/infer/{name}/prices", content=body, headers=headers)
