@@ -116,13 +116,14 @@ def open_target(root: Path, desired: Desired | None = None, *, must_exist: bool 
 def look_at_target(root: Path, desired: Desired | None = None) -> Iterator[Target]:
     """The target for who only looks: where nothing was applied yet, an empty one that leaves nothing behind."""
     name, opening = _opening(root, desired)
+    opened = _looked_at if TARGETS[name] is _local else TARGETS[name]
     if name != _LOCAL or (root / STATE_FOLDER / "state.db").exists():
-        with closing(TARGETS[name](opening)) as target:
+        with closing(opened(opening)) as target:
             yield target
     else:
         with (
             TemporaryDirectory(prefix="specrunner-") as scratch,
-            closing(TARGETS[name](replace(opening, folder=Path(scratch)))) as target,
+            closing(opened(replace(opening, folder=Path(scratch)))) as target,
         ):
             yield target
 
@@ -171,6 +172,13 @@ def _local(opening: Opening) -> Target:
     from specrunner.targets.local.target import LocalTarget
 
     return LocalTarget(open_engine(opening.folder))
+
+
+def _looked_at(opening: Opening) -> Target:
+    from specrunner.engine.looking import look
+    from specrunner.targets.local.target import LocalTarget
+
+    return LocalTarget(lambda: open_engine(opening.folder), look(opening.folder))
 
 
 def _server(opening: Opening) -> Target:

@@ -87,8 +87,9 @@ def _check_wishes(desired: Desired, wishes: Wishes) -> None:
 def _clashes(desired: Desired, live: Live) -> Iterator[tuple[Resource, Owner]]:
     for key, resource in desired.resources.items():
         found = live.get(key)
-        if found is not None and found.owner not in {None, desired.owner} and found.presence is not Presence.LEAVING:
-            yield resource, found.owner
+        owner = None if found is None or found.presence is Presence.LEAVING else found.owner
+        if owner is not None and owner != desired.owner:
+            yield resource, owner
 
 
 def _owned_by_other(resource: Resource, owner: Owner) -> Diagnostic:

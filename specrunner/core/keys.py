@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple, Self
@@ -36,6 +37,7 @@ class Kind(StrEnum):
 _WORKSPACE, _CONNECTION = Kind.WORKSPACE, Kind.CONNECTION
 _KINDS = {str(kind): kind for kind in Kind}
 _RANKS = {kind: rank for rank, kind in enumerate(Kind)}
+_INSIDE = frozenset(kind for kind in Kind if kind.in_workspace)
 
 
 class _Ordered(NamedTuple):
@@ -59,10 +61,10 @@ class Key(_Ordered):
         """Raises ValueError for a name that is empty, and for a workspace where the kind has none or needs one."""
         if not name or "/" in workspace:
             raise ValueError(f"a key has a name, and no slash in its workspace: {workspace!r}, {name!r}")
-        if kind.in_workspace != bool(workspace):
+        if (kind in _INSIDE) is not (workspace != ""):
             expects = "a" if kind.in_workspace else "no"
             raise ValueError(f"a {kind} key has {expects} workspace: {workspace!r}, {name!r}")
-        return super().__new__(cls, _RANKS[kind], workspace, name, kind)
+        return tuple.__new__(cls, (_RANKS[kind], workspace, name, kind))
 
     def __getnewargs__(self) -> tuple[Kind, str, str]:
         return self.kind, self.workspace, self.name
@@ -99,6 +101,10 @@ class Key(_Ordered):
 
     def __str__(self) -> str:
         return f"{self.kind}/{self.workspace}/{self.name}" if self.workspace else f"{self.kind}/{self.name}"
+
+
+# For keys that others name: ten thousand tasks name a few workspaces and orchestrations.
+shared_key = functools.lru_cache(4096)(Key)
 
 
 def nearest(key: Key, known: Iterable[Key]) -> Key | None:

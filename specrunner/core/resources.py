@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from specrunner.core.errors import Diagnostic, Place
 from specrunner.core.fields import VERBATIM, Action, Rule, plain, rule_for
-from specrunner.core.keys import Key, Kind
+from specrunner.core.keys import Key, Kind, shared_key
 from specrunner.core.notifications import Notification
 from specrunner.core.values import Json, JsonObject, digest, is_nothing
 
@@ -186,13 +186,13 @@ def content_identity(sha: str, spec: JsonObject) -> str:
 
 def references_of(key: Key, spec: JsonObject) -> tuple[Key, ...]:
     """The keys that an object with this spec cannot do without, its workspace included."""
-    found = [Key(Kind.WORKSPACE, "", key.workspace)] if key.workspace else []
+    found = [shared_key(Kind.WORKSPACE, "", key.workspace)] if key.workspace else []
     if key.kind is Kind.CONNECTION:
-        found += [Key(Kind.WORKSPACE, "", name) for name in spec.get("workspaces") or ()]
+        found += [shared_key(Kind.WORKSPACE, "", name) for name in spec.get("workspaces") or ()]
     elif key.kind is Kind.PIPELINE:
         found += [Key(Kind.MODEL, key.workspace, name) for name in _step_models(spec)]
     elif key.kind is Kind.TASK and spec.get("orchestration"):
-        found.append(Key(Kind.ORCHESTRATION, key.workspace, str(spec["orchestration"])))
+        found.append(shared_key(Kind.ORCHESTRATION, key.workspace, str(spec["orchestration"])))
     return tuple(dict.fromkeys(found))
 
 

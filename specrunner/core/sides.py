@@ -7,6 +7,7 @@ taken for live.
 
 from __future__ import annotations
 
+import marshal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -28,9 +29,9 @@ class Sides:
 
 def sides_of(resource: Resource, live: LiveObject) -> Sides | None:
     """The three sides to compare, or None where they are plainly the same."""
-    metadata = metadata_of(resource)
-    if _plainly_same(resource, metadata, live):
+    if _plainly_same(resource, live):
         return None
+    metadata = metadata_of(resource)
     kind = resource.key.kind
     wanted = comparable(kind, resource.spec, metadata)
     present = comparable(kind, live.spec, metadata_of(live))
@@ -45,19 +46,36 @@ def sides_of(resource: Resource, live: LiveObject) -> Sides | None:
     return Sides(wanted, applied, _declared(present, wanted, applied))
 
 
-def _plainly_same(resource: Resource, metadata: JsonObject, live: LiveObject) -> bool:
+def _plainly_same(resource: Resource, live: LiveObject) -> bool:
     """Whether all sides are equal as they stand: the usual case, and a quick one."""
     return (
         live.applied is not None
+        and live.labels == resource.labels
+        and live.description == resource.description
+        and live.protect == resource.protect
+        and live.applied_labels in (None, live.labels)
         and _exactly(resource.spec, live.spec)
         and _exactly(live.applied, live.spec)
-        and metadata == metadata_of(live) == _applied_metadata(live)
     )
 
 
-def _exactly(one: Json, other: Json) -> bool:
+def _exactly(one: JsonObject, other: JsonObject) -> bool:
     """Whether two values are equal, True and 1 being two: Python takes them for one."""
-    return bool(one == other) and _same_booleans(one, other)
+    return one.keys() == other.keys() and (
+        _at_a_glance(one, other) or (bool(one == other) and _same_booleans(one, other))
+    )
+
+
+def _at_a_glance(one: JsonObject, other: JsonObject) -> bool:
+    """Whether two values with the same names are plainly equal, by their bytes: in a fifth of the time.
+
+    Below the top, names must stand in the same order; they nearly always do. The version is one that does not write
+    down what else is kept in memory.
+    """
+    try:
+        return marshal.dumps([one[name] for name in other], 2) == marshal.dumps(list(other.values()), 2)
+    except ValueError:
+        return False  # not plain, or nested very deeply
 
 
 def _same_booleans(one: Json, other: Json) -> bool:

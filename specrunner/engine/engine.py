@@ -24,6 +24,7 @@ from specrunner.engine.clock import SystemClock
 from specrunner.engine.connections import Connections
 from specrunner.engine.context import Context
 from specrunner.engine.facts import Facts
+from specrunner.engine.holdings import Holdings, held_by
 from specrunner.engine.hosting import Hosting
 from specrunner.engine.leases import Leases
 from specrunner.engine.models import Models
@@ -31,11 +32,11 @@ from specrunner.engine.ownership import Ownerships
 from specrunner.engine.packaging.environments import UvEnvironments
 from specrunner.engine.packaging.orchestrations import Orchestrations
 from specrunner.engine.ports import EnvironmentBuilder, Executor, RunApi
-from specrunner.engine.records import Run
+from specrunner.engine.records import SPEC, Run
 from specrunner.engine.rekeying import Reached, Rotated, nowhere, open_vault, rotate
 from specrunner.engine.remarks import Remarks
 from specrunner.engine.renaming import rename
-from specrunner.engine.serving.deployments import SPEC, USER, Deployments, run_holder
+from specrunner.engine.serving.deployments import USER, Deployments, run_holder
 from specrunner.engine.serving.loading import ModelLoading
 from specrunner.engine.serving.pipelines import Pipelines
 from specrunner.engine.serving.planes import Planes
@@ -138,6 +139,10 @@ class Engine:
     def snapshot(self) -> AbstractContextManager[None]:
         """Whatever this thread reads meanwhile is of one and the same state; it writes nothing."""
         return self._context.database.snapshot()
+
+    def holdings(self) -> Holdings:
+        """Every object, with whose it is, as of one instant."""
+        return held_by(self)
 
     def sweep(self) -> None:
         """Remove what is no longer kept of the tasks whose runs ended here; a living host does so by itself."""

@@ -6,7 +6,7 @@ it through that. Others are ready at once.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any, BinaryIO
 
 import sqlalchemy as sa
@@ -14,9 +14,9 @@ from sqlalchemy.engine import Connection
 
 from specrunner.core.errors import Conflict, NotFound
 from specrunner.core.lifecycle import MODEL_TRANSITIONS, ModelState, moved
-from specrunner.core.resources import content_identity
 from specrunner.core.values import Json, JsonObject, canonical, parse_iso
 from specrunner.engine.context import Context, new_id
+from specrunner.engine.definitions import PLAIN_MODEL, identities
 from specrunner.engine.records import ModelVersion
 from specrunner.engine.store import tables
 
@@ -28,7 +28,6 @@ _SELECT = sa.select(_V, _M.c.name, _M.c.workspace_id).join(_M, _M.c.id == _V.c.m
 _NAMED = _SELECT.where(_M.c.workspace_id == sa.bindparam("in_workspace"), _M.c.name == sa.bindparam("this"))
 _NEWEST = _NAMED.order_by(_V.c.id.desc()).limit(1)
 _ONNX = "onnx"
-_PLAIN: JsonObject = {"framework": _ONNX}
 
 
 class Models:
@@ -103,6 +102,11 @@ class Models:
         with self._context.database.read() as connection:
             return [_record(row) for row in connection.execute(_SELECT.where(_V.c.id.in_(newest)).order_by(_V.c.id))]
 
+    def all_in_force(self, newest: Iterable[ModelVersion]) -> dict[int, ModelVersion]:
+        """By the ids of models, the versions in force of those whose newest version is not ready."""
+        waiting = [model for model in newest if model.status is not ModelState.READY]
+        return {model.model_id: self.in_force(model.workspace_id, model.name) for model in waiting}
+
     def locked(self) -> list[ModelVersion]:
         """Every version that has an environment of its own."""
         with self._context.database.read() as connection:
@@ -112,10 +116,9 @@ class Models:
         """By the UUID of a version (all, or some) what it is, for those that are more than their bytes."""
         query = sa.select(_V.c.version, _V.c.sha, _V.c.config)
         # The plain ones, mostly all, are not even read.
-        query = query.where(_V.c.version.in_(of)) if of is not None else query.where(_V.c.config != _PLAIN)
+        query = query.where(_V.c.version.in_(of)) if of is not None else query.where(_V.c.config != PLAIN_MODEL)
         with self._context.database.read() as connection:
-            found = {row.version: (row.sha, content_identity(row.sha, row.config)) for row in connection.execute(query)}
-        return {version: identity for version, (sha, identity) in found.items() if identity != sha}
+            return identities(map(tuple, connection.execute(query)))
 
     def move(self, version: ModelVersion, state: ModelState, **values: Json) -> ModelVersion:
         """Take a version to another state, with its `error` or `lock`. Raises IllegalTransition."""

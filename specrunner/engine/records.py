@@ -12,6 +12,8 @@ from specrunner.core.lifecycle import ModelState, OrchestrationState, Reason, Ru
 from specrunner.core.resources import Owner
 from specrunner.core.values import Json, JsonObject
 
+SPEC = "spec"  # who holds the deployments that specs declare
+
 
 @dataclass(frozen=True, slots=True)
 class Workspace:

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from specrunner.core.errors import Diagnostic, InvalidSpecs, Place
+from specrunner.core.errors import Diagnostic, InvalidSpecs, Place, SpecrunnerError
 from specrunner.core.keys import Key, Kind
 from specrunner.core.notifications import Notification
 from specrunner.core.resources import Desired, Owner, Resource, content_identity, references_of
@@ -202,7 +202,7 @@ def _add_shas(drafts: Mapping[Key, Draft]) -> None:
 def _resource(key: Key, draft: Draft, project: Project) -> Resource:
     metadata: Mapping[str, Any] = draft.metadata
     described = draft.spec.pop("description", "") if key.kind is Kind.WORKSPACE else ""
-    named = [mention.key for mention in draft.mentions if not mention.is_attachment]
+    named = (mention.key for mention in draft.mentions if not mention.is_attachment)
     return Resource(
         key=key,
         spec=references_only(draft.spec),
@@ -236,6 +236,9 @@ def _locator(kind: Kind, layers: Layers) -> Callable[[tuple[str, ...]], Place]:
             if path[:1] == ("metadata",)
             else ("spec", *(_WRITTEN_AS.get((kind, part), part) for part in path[:1]))
         )
-        return locate(layers, (*first, *(int(part) if part.isdecimal() else part for part in path[1:])))
+        try:
+            return locate(layers, (*first, *(int(part) if part.isdecimal() else part for part in path[1:])))
+        except SpecrunnerError:  # the file has been changed since it was read
+            return layers[0].place
 
     return found

@@ -15,7 +15,8 @@ from typing import Final
 from specrunner.core.errors import Diagnostic, InvalidSpecs, Place
 from specrunner.core.values import Json
 from specrunner.spec.cache import SpecCache
-from specrunner.spec.files import PROJECT_FILE, Found, read_file, read_files
+from specrunner.spec.files import PROJECT_FILE, Found
+from specrunner.spec.gathering import read_file, read_files
 from specrunner.spec.globs import Selection
 from specrunner.spec.mistakes import Mistake
 from specrunner.spec.positions import Document

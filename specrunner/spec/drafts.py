@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from specrunner.core.keys import Key, Kind
+from specrunner.core.keys import Key, Kind, shared_key
 from specrunner.core.resources import Payload
 from specrunner.core.values import MASK, Json, JsonObject
 from specrunner.spec.bundle import BadBundle
@@ -64,8 +64,6 @@ def identity_of(value: Json, project: Project) -> Identity | None:
     workspace = metadata.get("workspace", project.default_workspace) if kind.in_workspace else ""
     return (kind, str(workspace), str(metadata["name"]))
 
-
-_key = functools.lru_cache(1024)(Key)  # ten thousand tasks name a few workspaces and orchestrations
 
 _KINDS: Final[Mapping[str, Kind]] = {str(kind): kind for kind in Kind}
 
@@ -151,7 +149,7 @@ def _fill(draft: Draft, kind: Kind, whole: Mapping[str, Any], project: Project) 
 
 def _common_mentions(key: Key, draft: Draft) -> Iterator[Mention]:
     if "workspace" in draft.metadata and key.workspace:
-        yield Mention(("metadata", "workspace"), _key(Kind.WORKSPACE, "", key.workspace))
+        yield Mention(("metadata", "workspace"), shared_key(Kind.WORKSPACE, "", key.workspace))
     for index, text in enumerate(draft.metadata.get("dependsOn", ())):
         found = depended(text, key.workspace)
         trail = ("metadata", "dependsOn", index)
@@ -181,7 +179,7 @@ def depended(text: str, workspace: str) -> Key | None:
 
 def _names(draft: Draft, name: str, kind: Kind, trail: Trail = ()) -> Iterator[Mention]:
     for index, found in enumerate(draft.spec.get(name, ())):
-        yield Mention(("spec", *trail, name, index), Key(kind, "", found))
+        yield Mention(("spec", *trail, name, index), shared_key(kind, "", found))
 
 
 def _workspace(draft: Draft, _sources: Sources) -> None:
@@ -262,7 +260,7 @@ def _task(draft: Draft, _sources: Sources) -> None:
         workspace = draft.key.workspace
         draft.mentions += [Mention(at, Key.of(kind, name, workspace)) for at, kind, name in draft.references]
         if "orchestration" in draft.spec:
-            key = _key(Kind.ORCHESTRATION, workspace, draft.spec["orchestration"])
+            key = shared_key(Kind.ORCHESTRATION, workspace, draft.spec["orchestration"])
             draft.mentions.append(Mention(("spec", "orchestration"), key))
     draft.mentions += _names(draft, "workspaces", Kind.WORKSPACE)
     draft.findings += _twice_in_env(draft.spec)
@@ -293,16 +291,16 @@ _STEPS: Mapping[Kind, Callable[[Draft, Sources], None]] = {
 
 def secrets_of(spec: JsonObject) -> dict[str, JsonObject]:
     """The sources of a spec's secrets by their path in it."""
-    found = {"detailsFrom": spec["detailsFrom"]} if "detailsFrom" in spec else {}
-    return found | {f"secretEnv.{name}": source for name, source in spec.get("secretEnv", {}).items()}
+    found = {f"secretEnv.{name}": source for name, source in (spec.get("secretEnv") or {}).items()}
+    return {"detailsFrom": spec["detailsFrom"], **found} if "detailsFrom" in spec else found
 
 
 def references_only(spec: JsonObject) -> dict[str, Any]:
     """The spec with secrets as references: one that stands in it in plain text is no part of it."""
-    shown = {name: source for name, source in spec.items() if name not in {"detailsFrom", "secretEnv"}}
+    shown = dict(spec)  # in the same order: two specs that differ in nothing are then equal at a glance
     if "detailsFrom" in spec:
         shown["detailsFrom"] = _reference(spec["detailsFrom"])
-    if "secretEnv" in spec:
+    if spec.get("secretEnv"):
         shown["secretEnv"] = {name: _reference(source) for name, source in spec["secretEnv"].items()}
     return shown
 

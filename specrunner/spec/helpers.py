@@ -78,7 +78,7 @@ def helped(jobs: Sequence[_Job], sizes: Sequence[int], work: Callable[[_Job], by
 def _parts(sizes: Sequence[int]) -> list[tuple[int, int]]:
     """The jobs in as many parts of like size as are worth it: where each begins and ends. The first is ours."""
     total = sum(sizes)
-    count = min(MOST, len(os.sched_getaffinity(0)), total // WORTH, len(sizes)) if _alone() else 1
+    count = min(MOST, len(os.sched_getaffinity(0)), total // WORTH, len(sizes)) if _may_fork() else 1
     if count < 2:
         return [(0, len(sizes))]
     ends, part = [], 1
@@ -87,6 +87,11 @@ def _parts(sizes: Sequence[int]) -> list[tuple[int, int]]:
             ends.append(index)
             part = reached * count // total + 1
     return list(zip([0, *ends[:-1]], [*ends[:-1], len(sizes)], strict=True))
+
+
+def _may_fork() -> bool:
+    """Whether a child can be waited for, and no other thread holds what it needs."""
+    return _alone() and signal.getsignal(signal.SIGCHLD) is not signal.SIG_IGN
 
 
 def _alone() -> bool:

@@ -9,6 +9,8 @@ import sys
 from tests.acceptance.spec_repo import SpecRepo
 
 HEAVY = {"pandas", "pyarrow", "onnxruntime", "starlette", "uvicorn", "numpy", "httpx"}
+# What `validate` and `plan` do without where nothing is new, and what a check of unchanged files does without.
+NEEDLESS = {"sqlalchemy", "alembic", "rich", "git", "pathspec", "jsonschema", "filelock", "psutil"}
 LIGHT_RUN = """\
 import sys
 from specrunner.cli.main import status_of
@@ -42,3 +44,12 @@ def test_help_validate_and_plan_import_nothing_heavy(repo: SpecRepo) -> None:
         assert not imported(repo, *words) & HEAVY, words
     repo.run("apply", "--yes")
     assert not imported(repo, "plan") & HEAVY
+
+
+def test_where_nothing_is_new_looking_loads_no_library_of_writing(repo: SpecRepo) -> None:
+    repo.document("Connection", "inputs", {"type": "HTTP", "workspaces": ["lab"], "details": {"host": "localhost"}})
+    for words in (["validate"], ["plan"]):  # nothing was applied yet
+        assert not imported(repo, *words) & NEEDLESS, words
+    repo.run("apply", "--yes")
+    for words in (["validate"], ["plan"]):
+        assert not imported(repo, *words) & {*NEEDLESS, "jsonschema_rs"}, words

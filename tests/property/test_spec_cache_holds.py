@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from specrunner.core.errors import Diagnostic, InvalidSpecs
 from specrunner.core.resources import Desired
-from specrunner.spec.cache import STATE, Remembered, SpecCache, key_of
+from specrunner.spec.cache import Remembered, SpecCache, key_of
 from specrunner.spec.desired import load
+from specrunner.spec.tracked import STATE
 from tests.unit.spec_samples import sample
 
 JSON = st.recursive(

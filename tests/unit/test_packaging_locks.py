@@ -53,7 +53,7 @@ def test_the_base_layer_is_the_sdk_and_its_alias_without_the_engine() -> None:
     assert layer["specrunner/__init__.py"] == Path(specrunner.__file__).read_bytes()
     assert "specrunner/sdk/__init__.py" in layer
     assert "wallaroo/__init__.py" in layer
-    assert {name.split("/")[0] for name in layer} == {"specrunner", "wallaroo"}
+    assert {name.split("/")[0] for name in layer} == {"specrunner", "specrunner_wallaroo.py", "wallaroo"}
     assert not [name for name in layer if "alias" in name or "engine" in name or "__pycache__" in name]
 
 

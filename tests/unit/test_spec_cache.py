@@ -18,11 +18,12 @@ from specrunner.core.keys import Key
 from specrunner.core.resources import Desired
 from specrunner.spec import cache as cache_module
 from specrunner.spec import files, positions, tree, validate
-from specrunner.spec.cache import OFF, STATE, SpecCache, is_tracked, key_of
+from specrunner.spec.cache import OFF, SpecCache, key_of
 from specrunner.spec.desired import load
 from specrunner.spec.loader import MAX_BYTES, MAX_DOCUMENTS, MAX_FAULTS, MAX_NODES, Parsed, parse
 from specrunner.spec.mistakes import Mistake
 from specrunner.spec.schema import verdict
+from specrunner.spec.tracked import STATE, is_tracked
 from tests.unit.spec_samples import problem, problems, sample, task, write
 
 HEAD = "apiVersion: specrunner/v1\n"

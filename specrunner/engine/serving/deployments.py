@@ -14,10 +14,9 @@ from sqlalchemy.engine import Connection
 
 from specrunner.core.errors import NotFound, Unavailable
 from specrunner.engine.context import Context
-from specrunner.engine.records import Deployment
+from specrunner.engine.records import SPEC, Deployment
 from specrunner.engine.store import tables
 
-SPEC = "spec"
 USER = "user"
 
 _D = tables.deployments

@@ -16,8 +16,9 @@ from sqlalchemy.engine import Connection
 from specrunner.core.errors import NotFound
 from specrunner.core.values import Json, JsonObject, canonical, digest, parse_iso
 from specrunner.engine.context import Context, new_id
+from specrunner.engine.definitions import models_of, spec_steps
 from specrunner.engine.records import Pipeline, PipelineVersion
-from specrunner.engine.serving.steps import ModelRef, NewestModel, models_of, read_steps, spec_step, write_step
+from specrunner.engine.serving.steps import ModelRef, NewestModel, read_steps, write_step
 from specrunner.engine.store import tables
 from specrunner.engine.store.columns import decoded, text_of
 
@@ -132,7 +133,7 @@ class Pipelines:
 
     def spec_steps(self, version: PipelineVersion) -> list[dict[str, Json]]:
         """The steps of a version as a spec says them."""
-        return [spec_step(step) for step in read_steps(version.definition)]
+        return spec_steps(version.definition)
 
     def put_steps(self, workspace_id: int, name: str, steps: Sequence[JsonObject], model: NewestModel) -> None:
         """Make a version of the steps of a spec, unless the one in force is that already.

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import sqlalchemy as sa
+if TYPE_CHECKING:
+    import sqlalchemy as sa
 
 
 def text_of(column: sa.Column[Any]) -> sa.ColumnElement[str]:
     """A JSON column as text, under its own name."""
+    import sqlalchemy as sa  # `decoded` has no need of it
+
     return sa.type_coerce(column, sa.String).label(column.name)
 
 

@@ -6,12 +6,14 @@ Every transaction that writes begins IMMEDIATE, so that it can't fail halfway fo
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from filelock import FileLock
@@ -31,10 +33,14 @@ class Database:
     def __init__(self, path: Path) -> None:
         self._path = path
         # Errors are shown, and what was to be stored may be nobody's business.
+        self._uri = _uri_of(path)
         self._engine = sa.create_engine(
-            f"sqlite:///{path}", connect_args={"timeout": _BUSY_SECONDS}, hide_parameters=True, pool_size=_POOL
+            sa.URL.create("sqlite", database=self._uri, query={"uri": "true"}),
+            connect_args={"timeout": _BUSY_SECONDS},
+            hide_parameters=True,
+            pool_size=_POOL,
         )
-        event.listen(self._engine, "connect", _on_connect)
+        event.listen(self._engine, "connect", _on_connect_to_read if "?" in self._uri else _on_connect)
         event.listen(self._engine, "begin", _on_begin)
         self._watcher: sqlite3.Connection | None = None
         self._watching = threading.Lock()
@@ -92,7 +98,7 @@ class Database:
         """
         with self._explained(), self._watching:
             if self._watcher is None:
-                self._watcher = sqlite3.connect(self._path, _BUSY_SECONDS, check_same_thread=False)
+                self._watcher = sqlite3.connect(self._uri, _BUSY_SECONDS, check_same_thread=False, uri=True)
             found: int = self._watcher.execute("PRAGMA data_version").fetchone()[0]
         return found
 
@@ -178,6 +184,21 @@ class _Joined(threading.local):
             yield
         finally:
             self.connection = before
+
+
+def _uri_of(path: Path) -> str:
+    """How to open the store. One in a folder that is not ours to write is only read, so nothing is made beside it.
+
+    SQLite can do so where the log of whoever writes to it is there already, or nobody has it open.
+    """
+    uri = f"file:{quote(str(path))}"
+    if not path.exists() or os.access(path.parent, os.W_OK):
+        return uri
+    return f"{uri}?mode=ro" if path.with_name(f"{path.name}-wal").exists() else f"{uri}?immutable=1"
+
+
+def _on_connect_to_read(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None
 
 
 def _on_connect(connection: Any, _record: Any) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from specrunner.core.errors import Diagnostic, SpecrunnerError
 from specrunner.core.keys import Kind
 from specrunner.core.resources import Resource
-from specrunner.engine.engine import Engine
+
+if TYPE_CHECKING:
+    from specrunner.engine.engine import Engine
 
 
 def unsupported(_resources: Iterable[Resource]) -> list[Diagnostic]:

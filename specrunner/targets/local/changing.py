@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from specrunner.core.diff import changes, secret_changes
 from specrunner.core.errors import SpecrunnerError, StalePlan
@@ -19,10 +20,12 @@ from specrunner.core.lifecycle import RunState
 from specrunner.core.plan import Step
 from specrunner.core.recorded import Recorded
 from specrunner.core.resources import LiveObject, Presence
-from specrunner.engine.engine import Engine
 from specrunner.engine.records import Ownership
 from specrunner.targets.base import Note, PutOrder
 from specrunner.targets.local import reading, writing
+
+if TYPE_CHECKING:
+    from specrunner.engine.engine import Engine
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from specrunner.engine.engine import Engine
 from specrunner.engine.records import Run
+
+if TYPE_CHECKING:
+    from specrunner.engine.engine import Engine
 
 _LOOK = 0.2  # seconds between looks at a log that grows: as soon as a reader notices
 

@@ -8,27 +8,42 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from specrunner.core.errors import NotFound
 from specrunner.core.keys import Key, Kind
 from specrunner.core.resources import LiveObject, Presence
 from specrunner.core.uncollected import uncollected
-from specrunner.engine.engine import Engine
-from specrunner.engine.records import Orchestration, Ownership, Run
+from specrunner.engine.holdings import Holdings
+from specrunner.engine.records import Orchestration, Ownership
 from specrunner.targets.base import Stored
 from specrunner.targets.local import shapes
-from specrunner.targets.local.shapes import Shape
+from specrunner.targets.local.shapes import HasArtifact, Shape
 
-_Owners = Mapping[Key, Ownership]
+if TYPE_CHECKING:
+    from specrunner.engine.engine import Engine
+    from specrunner.engine.looking import Look
+    from specrunner.engine.records import Run
 
 
 def read(engine: Engine) -> dict[Key, LiveObject]:
     """Every live object, and those that are missing, by key."""
-    with uncollected(), engine.snapshot():
-        owners = engine.ownership.all()
-        names = {workspace.id: workspace.name for workspace in engine.workspaces.all()}
-        found = {key: _object(key, shape, owners.get(key)) for key, shape in _shapes(engine, names, owners)}
-        missing = {key: _missing(engine, key, record) for key, record in owners.items() if key not in found}
+    with uncollected():
+        return shown(engine.holdings(), engine.has_artifact)
+
+
+def seen(look: Look) -> dict[Key, LiveObject] | None:
+    """The same, of a store that is only looked at; None where that does not tell."""
+    with uncollected():
+        held = look.holdings()
+        return None if held is None else shown(held, look.has_artifact)
+
+
+def shown(held: Holdings, has_artifact: HasArtifact) -> dict[Key, LiveObject]:
+    """What a state folder holds as live objects, and those that are missing, by key."""
+    owners = held.owners
+    found = {key: _object(key, shape, owners.get(key)) for key, shape in _shapes(held, has_artifact)}
+    missing = {key: _missing(key, record, held.left.get(key, {})) for key, record in owners.items() if key not in found}
     return found | missing
 
 
@@ -41,7 +56,10 @@ def read_one(engine: Engine, key: Key) -> LiveObject | None:
             shape = _ONE[key.kind](engine, key, record)
         if shape is not None:
             return _object(key, shape, record)
-        return None if record is None else _missing(engine, key, record)
+        if record is None:
+            return None
+        left = engine.history.intents_left(str(key)) if key.kind is Kind.TASK else {}
+        return _missing(key, record, _observed(engine, left))
 
 
 def stored(engine: Engine, key: Key) -> Stored | None:
@@ -51,7 +69,9 @@ def stored(engine: Engine, key: Key) -> Stored | None:
             model = engine.models.in_force(_workspace_id(engine, key), key.name)
             return _stored(engine, model.file_name, model.sha)
         if key.kind is Kind.ORCHESTRATION:
-            version = shapes.in_force(engine, engine.orchestrations.named(_workspace_id(engine, key), key.name))
+            version = shapes.in_force(
+                engine.has_artifact, engine.orchestrations.named(_workspace_id(engine, key), key.name)
+            )
             return _stored(engine, version.file_name, version.sha) if version else None
     return None
 
@@ -81,9 +101,8 @@ def _object(key: Key, shape: Shape, record: Ownership | None) -> LiveObject:
     )
 
 
-def _missing(engine: Engine, key: Key, record: Ownership) -> LiveObject:
+def _missing(key: Key, record: Ownership, left: Mapping[str, str]) -> LiveObject:
     """What somebody else has removed; of a task it is still known what it has carried out."""
-    left = engine.history.intents_left(str(key)) if key.kind is Kind.TASK else {}
     return LiveObject(
         key=key,
         spec={},
@@ -95,7 +114,7 @@ def _missing(engine: Engine, key: Key, record: Ownership) -> LiveObject:
         labels=record.labels,
         description=record.description,
         secrets=record.secrets,
-        intents=_observed(engine, left),
+        intents=left,
         presence=Presence.MISSING,
     )
 
@@ -103,39 +122,33 @@ def _missing(engine: Engine, key: Key, record: Ownership) -> LiveObject:
 # All of a kind
 
 
-def _shapes(engine: Engine, names: Mapping[int, str], owners: _Owners) -> Iterator[tuple[Key, Shape]]:
+def _shapes(held: Holdings, has_artifact: HasArtifact) -> Iterator[tuple[Key, Shape]]:
+    names = held.workspaces
     for identity, name in names.items():
         yield Key(Kind.WORKSPACE, "", name), Shape({}, str(identity), "ready")
-    yield from _connections(engine, owners)
-    for model in engine.models.all():
-        yield Key(Kind.MODEL, names[model.workspace_id], model.name), shapes.model(engine, model)
-    deployments = {found.pipeline_id: found for found in engine.deployments.all()}
-    identities = engine.models.identities()
-    for pipeline in engine.pipelines.all():
-        key = Key(Kind.PIPELINE, names[pipeline.workspace_id], pipeline.name)
-        yield key, shapes.pipeline(engine, pipeline, deployments.get(pipeline.id), identities)
-    yield from _orchestrations_and_tasks(engine, names)
-
-
-def _connections(engine: Engine, owners: _Owners) -> Iterator[tuple[Key, Shape]]:
-    details = engine.connections.all_open_details()
-    for found in engine.connections.all():
+    for found in held.connections:
         key = Key(Kind.CONNECTION, "", found.name)
-        yield key, shapes.connection(found, details[found.name], owners.get(key))
+        yield key, shapes.connection(found, held.details[found.name], held.owners.get(key))
+    for model in held.models:
+        usable = held.in_force.get(model.model_id, model)
+        yield Key(Kind.MODEL, names[model.workspace_id], model.name), shapes.model(has_artifact, model, usable)
+    for pipeline in held.pipelines:
+        key = Key(Kind.PIPELINE, names[pipeline.workspace_id], pipeline.name)
+        yield key, shapes.pipeline(pipeline, held.deployments.get(pipeline.id), held.identities)
+    yield from _orchestrations_and_tasks(held, has_artifact)
 
 
-def _orchestrations_and_tasks(engine: Engine, names: Mapping[int, str]) -> Iterator[tuple[Key, Shape]]:
+def _orchestrations_and_tasks(held: Holdings, has_artifact: HasArtifact) -> Iterator[tuple[Key, Shape]]:
     versions: dict[Key, list[Orchestration]] = {}
     shas: dict[str, str] = {}
-    for version in engine.orchestrations.all():
-        versions.setdefault(Key(Kind.ORCHESTRATION, names[version.workspace_id], version.name), []).append(version)
+    for version in held.orchestrations:
+        key = Key(Kind.ORCHESTRATION, held.workspaces[version.workspace_id], version.name)
+        versions.setdefault(key, []).append(version)
         shas[version.id] = version.sha
     for key, newest_first in versions.items():
-        yield key, shapes.orchestration(engine, newest_first)
-    runs = engine.history.last_per_intent()
-    for task in engine.tasks.all():
-        intents = _observed(engine, runs.get(task.id, {}))
-        shape = shapes.task(task, shas.get(task.orchestration_id, ""), intents)
+        yield key, shapes.orchestration(has_artifact, newest_first)
+    for task in held.tasks:
+        shape = shapes.task(task, shas.get(task.orchestration_id, ""), held.intents.get(task.id, {}))
         yield Key(Kind.TASK, task.workspace, task.name), shape
 
 
@@ -156,19 +169,23 @@ def _one_connection(engine: Engine, key: Key, record: Ownership | None) -> Shape
 
 
 def _one_model(engine: Engine, key: Key, _record: Ownership | None) -> Shape:
-    return shapes.model(engine, engine.models.newest(_workspace_id(engine, key), key.name))
+    workspace_id = _workspace_id(engine, key)
+    newest, usable = engine.models.newest(workspace_id, key.name), engine.models.in_force(workspace_id, key.name)
+    return shapes.model(engine.has_artifact, newest, usable)
 
 
 def _one_pipeline(engine: Engine, key: Key, _record: Ownership | None) -> Shape:
     found = engine.pipelines.named(_workspace_id(engine, key), key.name)
-    return shapes.pipeline(engine, found, engine.deployments.of_pipeline(found.id))
+    models = [] if found.current is None else engine.pipelines.models_of(found.current)
+    identities = engine.models.identities([model.version for model in models])
+    return shapes.pipeline(found, engine.deployments.of_pipeline(found.id), identities)
 
 
 def _one_orchestration(engine: Engine, key: Key, _record: Ownership | None) -> Shape:
     versions = engine.orchestrations.named(_workspace_id(engine, key), key.name)
     if not versions:
         raise NotFound(f"There is no orchestration {key.name!r}.")
-    return shapes.orchestration(engine, versions)
+    return shapes.orchestration(engine.has_artifact, versions)
 
 
 def _one_task(engine: Engine, key: Key, _record: Ownership | None) -> Shape:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from specrunner.core.errors import BadInput, NotFound
 from specrunner.core.keys import Key, Kind
-from specrunner.engine.engine import Engine
 from specrunner.engine.records import Deployment, Pipeline, PipelineVersion
 from specrunner.targets.serving import LogRows, PipelineView, Span, VersionView
+
+if TYPE_CHECKING:
+    from specrunner.engine.engine import Engine
 
 
 def pipelines(engine: Engine) -> Sequence[PipelineView]:

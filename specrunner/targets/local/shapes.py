@@ -5,14 +5,25 @@ What the engine cannot know (where a secret comes from) is taken from what was l
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from specrunner.core.lifecycle import ModelState, OrchestrationState, TaskState
 from specrunner.core.values import Json, JsonObject
-from specrunner.engine.engine import Engine
-from specrunner.engine.records import Connection, Deployment, ModelVersion, Orchestration, Ownership, Pipeline, Task
+from specrunner.engine.definitions import models_of, spec_steps
+from specrunner.engine.records import (
+    SPEC,
+    Connection,
+    Deployment,
+    ModelVersion,
+    Orchestration,
+    Ownership,
+    Pipeline,
+    Task,
+)
 from specrunner.targets.base import SUSPENDED
+
+HasArtifact = Callable[[str], bool]  # whether the bytes of this sha256 are there
 
 
 class Shape(NamedTuple):
@@ -35,32 +46,30 @@ def connection(found: Connection, details: JsonObject, record: Ownership | None)
     return Shape(spec, found.id, "ready")
 
 
-def model(engine: Engine, newest: ModelVersion) -> Shape:
-    """A model, from its newest version.
+def model(has_artifact: HasArtifact, newest: ModelVersion, usable: ModelVersion) -> Shape:
+    """A model, from its newest version and the one that can be deployed, the newest one again where none can.
 
     One whose environment can't be had is not in force: the one before it is, or none.
     """
-    if newest.status is ModelState.READY:
-        return _model(engine, newest)
-    found = engine.models.in_force(newest.workspace_id, newest.name)
-    if found.status is not ModelState.READY:
+    if usable.status is not ModelState.READY:
         return Shape({}, str(newest.id), str(newest.status), newest.error)
-    return _model(engine, found)._replace(detail=f"A newer version is not in force: {newest.error or newest.status}")
+    shape = _model(has_artifact, usable)
+    if newest.status is ModelState.READY:
+        return shape
+    return shape._replace(detail=f"A newer version is not in force: {newest.error or newest.status}")
 
 
-def _model(engine: Engine, found: ModelVersion) -> Shape:
+def _model(has_artifact: HasArtifact, found: ModelVersion) -> Shape:
     # Bytes that are gone are put back by uploading them once more.
-    sha = found.sha if engine.has_artifact(found.sha) else ""
+    sha = found.sha if has_artifact(found.sha) else ""
     return Shape({**found.config, "sha": sha}, str(found.id), "ready" if sha else "missing")
 
 
-def pipeline(
-    engine: Engine, found: Pipeline, deployment: Deployment | None, identities: Mapping[str, str] | None = None
-) -> Shape:
-    """A pipeline with its deployment; `identities` as `engine.models` tells them, asked for where they are left out."""
-    spec = {**found.settings, **_steps(engine, found, identities)}
+def pipeline(found: Pipeline, deployment: Deployment | None, identities: Mapping[str, str]) -> Shape:
+    """A pipeline with its deployment; `identities` are by version what those models are that are not only bytes."""
+    spec = {**found.settings, **_steps(found, identities)}
     # What the spec declares is its own hold; whether others hold the pipeline too is not its business.
-    if deployment is not None and engine.spec_holder in deployment.holders:
+    if deployment is not None and SPEC in deployment.holders:
         spec["deployed"] = True
     elif "deployed" in spec:
         spec["deployed"] = False
@@ -68,30 +77,28 @@ def pipeline(
     return Shape(spec, str(found.id), state)
 
 
-def _steps(engine: Engine, found: Pipeline, identities: Mapping[str, str] | None) -> dict[str, Json]:
+def _steps(found: Pipeline, identities: Mapping[str, str]) -> dict[str, Json]:
     if found.current is None:
         return {}
-    models = engine.pipelines.models_of(found.current)
-    if identities is None:
-        identities = engine.models.identities([model.version for model in models])
+    models = models_of(found.current.definition)
     return {
-        "steps": engine.pipelines.spec_steps(found.current),
+        "steps": spec_steps(found.current.definition),
         "modelShas": {model.name: identities.get(model.version, model.sha) for model in models},
     }
 
 
-def in_force(engine: Engine, newest_first: Sequence[Orchestration]) -> Orchestration | None:
+def in_force(has_artifact: HasArtifact, newest_first: Sequence[Orchestration]) -> Orchestration | None:
     """The version that tasks are started with.
 
     One that can't be packaged, or whose bytes are gone, is not in force: the one before it is, or none.
     """
     ready = (version for version in newest_first if version.status is OrchestrationState.READY)
-    return next((version for version in ready if engine.has_artifact(version.sha)), None)
+    return next((version for version in ready if has_artifact(version.sha)), None)
 
 
-def orchestration(engine: Engine, newest_first: Sequence[Orchestration]) -> Shape:
+def orchestration(has_artifact: HasArtifact, newest_first: Sequence[Orchestration]) -> Shape:
     """An orchestration, from all its versions: the one in force, and what became of a newer one."""
-    newest, usable = newest_first[0], in_force(engine, newest_first)
+    newest, usable = newest_first[0], in_force(has_artifact, newest_first)
     if usable is None:
         return Shape({}, newest.id, str(newest.status), newest.error)
     return Shape({"sha": usable.sha}, usable.id, str(usable.status), "" if usable is newest else _newer(newest))

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,6 @@ from specrunner.core.recorded import Recorded
 from specrunner.core.resources import Live, Owner, Resource
 from specrunner.core.services import ServiceState
 from specrunner.core.values import JsonObject, Secret
-from specrunner.engine.engine import Engine
 from specrunner.engine.records import Run, Task
 from specrunner.targets.base import Note, PutOrder, Stored, silent
 from specrunner.targets.local import capabilities, following, reading, serving
@@ -29,27 +29,44 @@ from specrunner.targets.serving import LogRows, PipelineView, Span
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from specrunner.engine.engine import Engine
+    from specrunner.engine.looking import Look
+
 _logger = logging.getLogger(__name__)
 
 _TAIL_LINES = 40
 
 
 class LocalTarget:
-    """The embedded engine as a target; it owns the engine and closes it."""
+    """The embedded engine as a target; it owns the engine and closes it.
+
+    Given what opens the engine when it is needed first, and a look at the store, it reads without an engine, and
+    without writing to the state folder, as far as that goes.
+    """
 
     name = "local"
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine | Callable[[], Engine], look: Look | None = None) -> None:
+        self._given = engine
+        self._look = look
         self._stopped = threading.Event()
+
+    @cached_property
+    def _engine(self) -> Engine:
+        return self._given() if callable(self._given) else self._given
+
+    @property
+    def _is_open(self) -> bool:
+        return "_engine" in vars(self) or not callable(self._given)
 
     def read(self) -> Live:
         """Everything live."""
-        return reading.read(self._engine)
+        seen = None if self._look is None or self._is_open else reading.seen(self._look)
+        return reading.read(self._engine) if seen is None else seen
 
     def fingerprint(self, secret: Secret) -> str:
         """The keyed fingerprint of a secret."""
-        return self._engine.fingerprint(secret)
+        return self._engine.fingerprint(secret) if self._look is None else self._look.fingerprint(secret)
 
     def unsupported(self, resources: Iterable[Resource]) -> list[Diagnostic]:
         """What these declare and this engine cannot do."""
@@ -73,7 +90,8 @@ class LocalTarget:
 
     def remembers(self, owner: Owner) -> bool:
         """Whether all that was applied for this owner is here."""
-        return self._engine.facts.remembers(owner)
+        seen = None if self._look is None else self._look.remembers(owner)
+        return self._engine.facts.remembers(owner) if seen is None else seen
 
     def remember(self, owner: Owner) -> None:
         """All of this owner is here from now on."""
@@ -223,6 +241,8 @@ class LocalTarget:
 
     def close(self) -> None:
         """Close the engine; before that, what is no longer kept of the runs that ended here goes."""
+        if not self._is_open:
+            return
         try:
             self._engine.sweep()
         except SpecrunnerError:

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from specrunner.core.errors import BadInput, NotFound, StalePlan
 from specrunner.core.keys import Key, Kind
 from specrunner.core.lifecycle import ModelState, OrchestrationState
 from specrunner.core.resources import Resource
 from specrunner.core.values import JsonObject, Secret
-from specrunner.engine.engine import Engine
 from specrunner.engine.records import Deployment, ModelVersion, Orchestration, Pipeline
 from specrunner.targets.base import Note, PutOrder
 
-_Writer = Callable[[Engine, PutOrder], None]
-_Deleter = Callable[[Engine, Key], None]
+if TYPE_CHECKING:
+    from specrunner.engine.engine import Engine
+
+_Writer = Callable[["Engine", PutOrder], None]
+_Deleter = Callable[["Engine", Key], None]
 
 
 def prepare(engine: Engine, order: PutOrder, note: Note) -> None:
