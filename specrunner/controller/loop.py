@@ -64,6 +64,7 @@ class Controller:
     interval: float
     _leaving: threading.Event = field(default_factory=threading.Event)
     _news: threading.Event = field(default_factory=threading.Event)
+    _warned: str = ""  # what was said last of a remote that can't be reached: said once
     _not_before: float = 0.0  # on the monotonic clock: when what has failed is tried again
 
     def run(self) -> None:
@@ -73,7 +74,7 @@ class Controller:
             try:
                 self.step()
             except SpecrunnerError as problem:
-                _logger.warning("action=follow %s", problem)
+                self._warn(f"action=follow {_words(problem)}")
             except Exception:
                 _logger.exception("action=follow it will be tried again")
             self._news.wait(self.interval)
@@ -118,8 +119,9 @@ class Controller:
             known = self._saved(replace(known, unreachable=_words(problem), unreachable_since=since))
             if not known.good:
                 raise
-            _logger.warning("action=fetch %s; commit %s stays", problem, known.good[:12])
+            self._warn(f"action=fetch {_words(problem)}; commit {known.good[:12]} stays")
             return known
+        self._warned = ""
         known = self._saved(replace(known, looked=self._now(), unreachable="", unreachable_since=""))
         return known if commit == known.seen else self._judged(known, commit)
 
@@ -157,6 +159,11 @@ class Controller:
         if problem == known.problem:
             return known
         return replace(known, problem=problem, since=self._now() if problem else "")
+
+    def _warn(self, words: str) -> None:
+        if words != self._warned:
+            _logger.warning("%s", words)
+        self._warned = words
 
     def _now(self) -> str:
         return iso(self.clock.now().replace(microsecond=0))

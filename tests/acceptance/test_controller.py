@@ -81,10 +81,17 @@ def git(folder: Path, *words: str) -> str:
 
 
 @pytest.fixture
-def followed(tmp_path: Path, repo: SpecRepo) -> Followed:
+def ids() -> str:
+    """How the repository makes its ids."""
+    return "sha1"
+
+
+@pytest.fixture
+def followed(tmp_path: Path, repo: SpecRepo, ids: str) -> Followed:
     remote = tmp_path / "remote.git"
-    subprocess.run(["git", "init", "--quiet", "--bare", "-b", "main", str(remote)], check=True)
-    git(repo.root, "init", "--quiet", "-b", "main")
+    init = ("init", "--quiet", f"--object-format={ids}", "-b", "main")
+    subprocess.run(["git", *init, "--bare", str(remote)], check=True)
+    git(repo.root, *init)
     git(repo.root, "remote", "add", "origin", str(remote))
     repo.write("specrunner.yaml", PROJECT)
     repo.write("workspace.yaml", WORKSPACE)
@@ -179,6 +186,17 @@ def test_status_tells_since_when_the_remote_cannot_be_reached(followed: Followed
     assert "can't be fetched" not in followed.host.run("status").out
 
 
+@pytest.mark.parametrize("ids", ["sha256"])
+def test_a_repository_with_longer_ids_is_followed_once_it_has_the_branch(followed: Followed, ids: str) -> None:
+    on_a_branch(followed)
+    with followed.served():
+        until(lambda: "no branch" in followed.memory.get("unreachable", ""), "a look at the empty repository")
+        followed.clone.task("nightly", "hello", schedule=SCHEDULE)
+        commit = followed.pushed()
+        assert len(commit) == 64 and ids == "sha256"
+        until(lambda: told(followed).get("live") == commit, "its record")
+
+
 def test_the_host_records_upon_a_remote_that_lets_nobody_in_without_the_key(followed: Followed, tmp_path: Path) -> None:
     on_a_branch(followed)
     followed.clone.task("nightly", "hello", schedule=SCHEDULE)
@@ -192,7 +210,7 @@ def test_the_host_records_upon_a_remote_that_lets_nobody_in_without_the_key(foll
     )
     ssh.chmod(0o755)
     environ = {"PATH": f"{ssh.parent}{os.pathsep}{os.environ['PATH']}"}
-    with followed.served("1s", "--repo", f"ssh://host{followed.remote}", "--ssh-key", str(key), **environ):
+    with followed.served("1h", "--repo", f"ssh://host{followed.remote}", "--ssh-key", str(key), **environ):
         until(lambda: told(followed).get("live") == commit, "what the host itself records, not the apply")
 
 
