@@ -114,6 +114,13 @@ def told(followed: Followed) -> dict[str, Any]:
     return found
 
 
+def says(followed: Followed, live: str, seen: str) -> bool:
+    """Whether the records name these commits, and the newest as refused where it is not the live one."""
+    found = told(followed)
+    standing = "live" if live == seen else "refused"
+    return (found.get("live"), found.get("seen"), found.get("standing")) == (live, seen, standing)
+
+
 def is_live(followed: Followed, commit: str) -> bool:
     return followed.memory.get("good") == commit
 
@@ -240,9 +247,11 @@ def test_a_signed_webhook_is_answered_by_a_look_at_once_and_no_other_is(followed
 
 
 def test_the_host_is_killed_again_and_again_under_random_commits(followed: Followed, soak: Soak) -> None:
-    chance = random.Random(soak.seed)
+    on_a_branch(followed)
+    chance, rounds = random.Random(soak.seed), 50 if soak.is_full else 4
     wanted: dict[str, str] = {}
-    for number in range(50 if soak.is_full else 4):
+    good = ""
+    for number in range(rounds):
         valid = chance.random() < 0.7 or number == 0
         names = chance.sample("abcd", chance.randint(1, 4))
         schedules = {name: f"{chance.randint(0, 59)} 2 * * *" for name in names}
@@ -251,7 +260,7 @@ def test_the_host_is_killed_again_and_again_under_random_commits(followed: Follo
         for name, schedule in schedules.items():
             followed.clone.task(name, "hello", schedule=schedule if valid else "61 2 * * *")
         commit = followed.pushed(f"{number}")
-        wanted = schedules if valid else wanted
+        wanted, good = (schedules, commit) if valid else (wanted, good)
         with followed.served() as process:
             # It is killed at whatever it does then, and begun again.
             try:
@@ -262,3 +271,5 @@ def test_the_host_is_killed_again_and_again_under_random_commits(followed: Follo
             until(lambda: followed.memory.get("seen") == commit, f"commit {number} to be seen")  # noqa: B023
             until(lambda: not valid or is_live(followed, commit), f"commit {number} to be live")  # noqa: B023
             until(lambda: followed.live() == wanted, f"what commit {number} leaves live")  # noqa: B023
+            if soak.is_full or number == rounds - 1:
+                until(lambda: says(followed, good, commit), f"the record of commit {number}")  # noqa: B023
