@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 import click
 
 from specrunner.cli.options import seconds
+from specrunner.cli.standing import FOLDER
 from specrunner.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from specrunner.controller.loop import Controller
     from specrunner.core.values import Secret
 
-FOLDER: Final = "controller"  # in the state folder
 _TOKEN: Final = "SPECRUNNER_REPO_TOKEN"  # noqa: S105 the name of a variable, as controller.access says
 _HOOK: Final = "SPECRUNNER_WEBHOOK_SECRET"
 _ENDING: Final = 30.0  # seconds that a command is given to end by itself
@@ -80,11 +80,13 @@ def controller_of(repo: str, following: Following, state: Path) -> Controller:
     from specrunner.controller.loop import Controller
     from specrunner.controller.mirror import Mirror, Remote
     from specrunner.engine.clock import SystemClock
+    from specrunner.record.plumbing import lend
 
     url = address(repo)
     environ = environ_for(
         Access(_secret(following.token_file, _TOKEN), following.ssh_key, following.ssh_known_hosts), url
     )
+    lend(environ)  # the host itself records too, upon the same remote
     remote = Remote(url, following.branch, environ)
     state.mkdir(parents=True, exist_ok=True)
     mirror = Mirror(state / FOLDER, remote, state, _inside(following.path))

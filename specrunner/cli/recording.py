@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from specrunner.record.batch import Policy
     from specrunner.record.branch import BranchStatus
     from specrunner.record.folder import FolderStatus
+    from specrunner.record.followed import Followed
     from specrunner.targets.base import Target
 
 BRANCH: Final = "specrunner-status"
@@ -253,11 +254,13 @@ def record_by_hand(root: Path, target: Target, owner: Owner | None, *, push: boo
         say(diagnostic_lines(warnings), stderr=True)
 
 
-def record_now(place: Place, owner: Owner, target: Target, now: datetime) -> str | None:
-    """Write what is live and how runs went; the path of the page, None where nothing was to write."""
+def record_now(
+    place: Place, owner: Owner, target: Target, now: datetime, followed: Followed | None = None
+) -> str | None:
+    """Write what is live, how runs went, and what a controller tells; the path of the page, None where nothing was."""
     from specrunner.record.status import record as write
 
-    page = write(place.repository, owner, None, target, now=now, policy=place.policy)
+    page = write(place.repository, owner, None, target, now=now, policy=place.policy, followed=followed)
     warn(place)
     return page
 

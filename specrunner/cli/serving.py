@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from specrunner.cli.controlling import Following, controller_of, followed, following_options, webhook
-from specrunner.cli.keeping import recorded
+from specrunner.cli.keeping import Follows, recorded
 from specrunner.cli.listening import Listening
+from specrunner.cli.standing import for_records, remembered
 from specrunner.cli.terminal import say
 from specrunner.cli.watching import telling
 from specrunner.cli.wiring import STATE_FOLDER, directory_option, interruptible, open_engine
@@ -74,7 +75,8 @@ def serve(
         listening.check_token(engine)
         host = engine.host(max_runs or 2 * (os.cpu_count() or 1))
         specs = controller.specs if controller else lambda: root
-        with interruptible(host.leave), telling(engine, specs), recorded(specs, engine), followed(controller):
+        follows = Follows(lambda: for_records(remembered(root)), following.environment) if controller else None
+        with interruptible(host.leave), telling(engine, specs), recorded(specs, engine, follows), followed(controller):
             kept = host.serve(
                 this_process(SystemClock(), os.environ), lambda: say(_serving(engine, host, root, listening))
             )

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from specrunner.cli.planning import clock
 from specrunner.cli.recording import status_place, warn
+from specrunner.cli.standing import remembered, standing_json, standing_lines
 from specrunner.cli.terminal import say, say_json, table
 from specrunner.cli.wiring import (
     directory_option,
@@ -32,6 +33,9 @@ from specrunner.report.lines import Line
 from specrunner.report.sizes import ago
 from specrunner.report.text import run_words
 from specrunner.targets.base import SUSPENDED, Target
+
+if TYPE_CHECKING:
+    from specrunner.controller.memory import Memory
 
 COLUMNS: Final = ("kind", "workspace", "name", "state", "last run", "next run", "version", "owner")
 
@@ -57,7 +61,7 @@ def status(root: Path, recorded: bool, watch: bool, environment: str | None, as_
     With --recorded it is what the status branch or folder tells, also of what other machines have run.
     """
     if not watch:
-        _show(_recorded(root, environment) if recorded else _live(root), as_json=as_json)
+        _show(*_looked(root, environment, recorded=recorded), as_json=as_json)
         return
     leaving = False
 
@@ -67,13 +71,18 @@ def status(root: Path, recorded: bool, watch: bool, environment: str | None, as_
 
     with interruptible(leave):
         while not leaving:
-            shown = _recorded(root, environment) if recorded else _live(root)
+            shown, followed = _looked(root, environment, recorded=recorded)
             if not as_json:
                 click.clear()
-            _show(shown, as_json=as_json)
+            _show(shown, followed, as_json=as_json)
             until = time.monotonic() + 2.0
             while not leaving and time.monotonic() < until:
                 time.sleep(0.1)
+
+
+def _looked(root: Path, environment: str | None, *, recorded: bool) -> tuple[list[Shown], Memory | None]:
+    """What is shown, and what the controller of this folder knows; records of elsewhere know no such folder."""
+    return (_recorded(root, environment), None) if recorded else (_live(root), remembered(root))
 
 
 def _live(root: Path) -> list[Shown]:
@@ -116,11 +125,14 @@ def _next(found: LiveObject) -> datetime | None:
     return due.instant if due is not None else None
 
 
-def _show(shown: list[Shown], *, as_json: bool) -> None:
+def _show(shown: list[Shown], followed: Memory | None, *, as_json: bool) -> None:
     if as_json:
         last = [run_json(one.last) for one in shown if one.last is not None]
-        say_json({"objects": [_json(one) for one in shown], "last_runs": last})
+        controller = {"controller": standing_json(followed)} if followed is not None else {}
+        say_json({"objects": [_json(one) for one in shown], "last_runs": last, **controller})
         return
+    if followed is not None:
+        say(standing_lines(followed, clock().now()))
     if not shown:
         say([Line("Nothing is live.")])
         return

@@ -64,6 +64,7 @@ class Controller:
     interval: float
     _leaving: threading.Event = field(default_factory=threading.Event)
     _news: threading.Event = field(default_factory=threading.Event)
+    _warned: str = ""  # what was said last of a remote that can't be reached: said once
     _not_before: float = 0.0  # on the monotonic clock: when what has failed is tried again
 
     def run(self) -> None:
@@ -73,7 +74,7 @@ class Controller:
             try:
                 self.step()
             except SpecrunnerError as problem:
-                _logger.warning("action=follow %s", problem)
+                self._warn(f"action=follow {_words(problem)}")
             except Exception:
                 _logger.exception("action=follow it will be tried again")
             self._news.wait(self.interval)
@@ -108,21 +109,27 @@ class Controller:
         return known
 
     def _looked(self, known: Memory) -> Memory:
-        """What is known once the branch was looked at; a remote that can't be reached changes nothing."""
+        """What is known once the branch was looked at; a remote that can't be reached changes nothing live."""
+        remote = self.mirror.remote
+        known = replace(known, repository=remote.url, branch=remote.branch)
         try:
             commit = self.mirror.fetch()
         except SpecrunnerError as problem:
+            since = known.unreachable_since or self._now()
+            known = self._saved(replace(known, unreachable=_words(problem), unreachable_since=since))
             if not known.good:
                 raise
-            _logger.warning("action=fetch %s; commit %s stays", problem, known.good[:12])
+            self._warn(f"action=fetch {_words(problem)}; commit {known.good[:12]} stays")
             return known
+        self._warned = ""
+        known = self._saved(replace(known, looked=self._now(), unreachable="", unreachable_since=""))
         return known if commit == known.seen else self._judged(known, commit)
 
     def _judged(self, known: Memory, commit: str) -> Memory:
         try:
             found = self.commands.validate(self.mirror.specs_at(commit))
         except SpecrunnerError as problem:
-            found = Result(Verdict.REFUSED, str(problem))
+            found = Result(Verdict.REFUSED, _words(problem))
         valid = found.verdict is Verdict.DONE
         _logger.info("action=judge commit=%s valid=%s", commit[:12], str(valid).lower())
         if not valid and self._leaving.is_set():
@@ -151,7 +158,15 @@ class Controller:
         """With that problem, which is since now unless it stood there already."""
         if problem == known.problem:
             return known
-        return replace(known, problem=problem, since=iso(self.clock.now().replace(microsecond=0)) if problem else "")
+        return replace(known, problem=problem, since=self._now() if problem else "")
+
+    def _warn(self, words: str) -> None:
+        if words != self._warned:
+            _logger.warning("%s", words)
+        self._warned = words
+
+    def _now(self) -> str:
+        return iso(self.clock.now().replace(microsecond=0))
 
     def _saved(self, known: Memory) -> Memory:
         memory.save(self.mirror.folder, known)
@@ -160,3 +175,7 @@ class Controller:
     def _patience(self, failures: int) -> float:
         """Seconds until what has failed so often is tried again; a new commit is tried at once."""
         return min(self.interval * 2.0 ** min(failures, 10), max(self.interval, _LONGEST))
+
+
+def _words(problem: SpecrunnerError) -> str:
+    return " ".join(filter(None, (f"{one.summary} {one.detail}".strip() for one in problem.diagnostics)))

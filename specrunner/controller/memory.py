@@ -5,10 +5,20 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
 _FILE: Final = "memory.json"
+
+
+class Standing(StrEnum):
+    """What has become of the newest commit of a branch; `PARTLY`: it is live, but for some of its steps."""
+
+    PENDING = "pending"
+    LIVE = "live"
+    PARTLY = "partly"
+    REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +27,9 @@ class Memory:
 
     `problem` says what stands against `seen`, in words for people, and `since` from when on, as text in UTC.
     `failures` counts tries in a row that did not come to a good end.
+
+    `repository` and `branch` are what is followed, and `looked` is when that was fetched last. `unreachable` says why
+    it can't be since `unreachable_since`.
     """
 
     seen: str = ""
@@ -25,6 +38,18 @@ class Memory:
     problem: str = ""
     since: str = ""
     failures: int = 0
+    repository: str = ""
+    branch: str = ""
+    looked: str = ""
+    unreachable: str = ""
+    unreachable_since: str = ""
+
+    @property
+    def standing(self) -> Standing:
+        """What has become of `seen`."""
+        if not self.problem:
+            return Standing.LIVE if self.seen and self.good == self.seen else Standing.PENDING
+        return Standing.PARTLY if self.good == self.seen else Standing.REFUSED
 
 
 def load(folder: Path) -> Memory:

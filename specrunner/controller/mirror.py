@@ -16,6 +16,7 @@ from typing import Final
 from specrunner.core.errors import SpecrunnerError, Transient
 
 _SECONDS: Final = 120.0  # that a call of git may take
+_NO_BRANCH: Final = "couldn't find remote ref"
 _LONGEST: Final = 600  # characters of git's own words that are told
 
 
@@ -92,9 +93,17 @@ class Mirror:
             part = self.folder / f"mirror-{os.getpid()}"
             shutil.rmtree(part, ignore_errors=True)
             # Without a template, no hook of the machine gets in.
-            _checked(self._run(["git", "init", "--quiet", "--bare", "--template=", str(part)], self.folder))
+            words = ("--quiet", "--bare", "--template=", f"--object-format={self._format()}")
+            _checked(self._run(["git", "init", *words, str(part)], self.folder))
             part.replace(self._bare)
         self._must("config", "remote.origin.url", self.remote.url)
+
+    def _format(self) -> str:
+        """How the remote makes its ids, which the clone must do too. Raises as `fetch` does."""
+        asked = self._run(["git", "ls-remote", "--", self.remote.url, f"refs/heads/{self.remote.branch}"], self.folder)
+        if asked.returncode or not asked.stdout:
+            raise self._unreachable(asked.stderr if asked.returncode else _NO_BRANCH)
+        return "sha256" if len(asked.stdout.partition("\t")[0]) == 64 else "sha1"
 
     def _is_whole(self, tree: Path, commit: str) -> bool:
         if not (tree / ".git").is_file():
@@ -128,7 +137,7 @@ class Mirror:
             ) from problem
 
     def _unreachable(self, words: str) -> SpecrunnerError:
-        if "couldn't find remote ref" in words:
+        if _NO_BRANCH in words:
             return SpecrunnerError(
                 f"{self.remote.url} has no branch {self.remote.branch!r}.",
                 remedy="Name the branch with --branch; `git ls-remote --heads URL` lists those that are there.",

@@ -31,6 +31,7 @@ from specrunner.record.files import (
     run_path,
     runs_folder,
 )
+from specrunner.record.followed import CONTROLLER, followed_in
 from specrunner.record.listing import Files as RecordedFiles
 from specrunner.record.page import PAGE, Row, page, row_of
 from specrunner.record.recorded import run_of
@@ -139,7 +140,8 @@ class Batch:
         told = {row.key: row for row in rows}
         tasks = [row for key, row in sorted(told.items()) if key.kind is Kind.TASK]
         applies = max((path for path in {*self.old, *files} if path.startswith("applies/")), default="")
-        made: Files = {PAGE: page(self.owner, told, applies)}
+        told_of = files.get(CONTROLLER) or self.old.get(CONTROLLER)
+        made: Files = {PAGE: page(self.owner, told, applies, followed_in(told_of) if told_of else None)}
         statuses = [row.last.status if row.last else "" for row in tasks]
         for row, said in zip(tasks, statuses, strict=True):
             path = object_path(row.key)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from specrunner.core.keys import Key, Kind
 from specrunner.core.resources import Owner
 from specrunner.core.values import format_duration
 from specrunner.record.badges import WHOLE, badge_path
 from specrunner.record.files import object_path, run_name, runs_folder
+from specrunner.record.followed import CONTROLLER, Followed
 from specrunner.record.summary import LastRun, header_of, last_run, next_run
 
 PAGE = "README.md"
+_SHOWN: Final = 12  # digits of a commit
+_LONGEST: Final = 200  # characters of what stands against one
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +42,16 @@ def row_of(data: bytes, owner: Owner) -> Row | None:
     return Row(key, head.get("state", ""), last_run(data) if is_task else None, next_run(data) if is_task else "")
 
 
-def page(owner: Owner, rows: Mapping[Key, Row], applies: str = "") -> bytes:
+def page(owner: Owner, rows: Mapping[Key, Row], applies: str = "", followed: Followed | None = None) -> bytes:
     """The page in Markdown: the tasks with their last and next runs, then everything else that is live.
 
-    `applies` is the path of the last apply's record.
+    `applies` is the path of the last apply's record, `followed` what a controller has told.
     """
     lines = [f"# {owner.project}: status of `{owner.environment}`", ""]
     tasks = [rows[key] for key in sorted(rows) if key.kind is Kind.TASK]
     lines += [f"![all tasks]({WHOLE})", ""] if tasks else []
     lines += ["Written by specrunner; edits are lost." + (f" [The last apply]({applies})." if applies else ""), ""]
+    lines += [_followed(followed), ""] if followed is not None else []
     if tasks:
         head = "| task | workspace | state | last run | ended | took | next run |"
         lines += ["## Tasks", "", head, "|---|---|---|---|---|---|---|", *map(_task, tasks), ""]
@@ -55,6 +60,16 @@ def page(owner: Owner, rows: Mapping[Key, Row], applies: str = "") -> bytes:
         lines += ["## Everything else", "", "| kind | workspace | name | state |", "|---|---|---|---|"]
         lines += [*map(_other, others), ""]
     return "\n".join(lines).encode()
+
+
+def _followed(followed: Followed) -> str:
+    words = f"Follows the branch `{followed.branch}`; "
+    words += f"commit `{followed.live[:_SHOWN]}` is live." if followed.live else "nothing of it is live yet."
+    if not followed.problem:
+        return words
+    first = _cell(followed.problem.strip().partition("\n")[0][:_LONGEST])
+    what = "was applied in part" if followed.standing == "partly" else "was refused"
+    return f"{words} **Commit `{followed.seen[:_SHOWN]}` {what}** ([why]({CONTROLLER})): {first}"
 
 
 def _task(row: Row) -> str:

@@ -94,8 +94,8 @@ class Plumbing:
         try:
             with Repo(folder, search_parent_directories=True) as repository:
                 self.directory, self.common = Path(repository.git_dir), Path(repository.common_dir)
-                # From here a remote that is declared by a relative path is looked for.
-                self._home = str(repository.working_tree_dir or repository.git_dir)
+                # From there git itself would call, and a remote's relative address counts from there.
+                self._at = Path(repository.working_tree_dir or self.common)
         except GitError as problem:
             raise SpecrunnerError(
                 f"{folder} is in no git repository, so that no branch can hold its status.",
@@ -108,7 +108,7 @@ class Plumbing:
 
         settings = [word for setting in _QUIET for word in ("-c", setting)]
         try:
-            process: Any = Git(self._home).execute(
+            process: Any = Git(str(self._at)).execute(
                 ["git", *settings, f"--git-dir={self.directory}", *words],
                 istream=PIPE,
                 as_process=True,

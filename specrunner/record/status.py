@@ -23,6 +23,7 @@ from specrunner.record.files import (
     is_ours,
     object_path,
 )
+from specrunner.record.followed import CONTROLLER, Followed, controller_file
 from specrunner.record.listing import Files as RecordedFiles
 from specrunner.record.listing import folder_of
 from specrunner.record.names import to_file_name
@@ -57,24 +58,28 @@ def record(
     who: str = "",
     policy: Policy = USUAL,
     revision: JsonObject = NOTHING,
+    followed: Followed | None = None,
 ) -> str | None:
     """Write the status of everything that `owner` has live; the path of the page, None where nothing was to write.
 
     `outcome` is that of an apply, None where there was none and `now` says the time. `interrupted` is an apply that
-    could not record itself, `who` carried this one out; `revision` is what git knows of the files. Files that say the
-    same as before are not touched, so that a file's change is always news.
+    could not record itself, `who` carried this one out; `revision` is what git knows of the files,
+    `followed` what a controller has to tell, None where there is none. Files that say the same as before are not
+    touched, so that a file's change is always news.
     """
     prefix = f"{to_file_name(owner.environment)}/"
     views = target.runs()  # notices what has ended meanwhile, and the states that are read next follow from it
     live = {key: found for key, found in target.read().items() if found.owner == owner}
     old = RecordedFiles(repository.read(prefix), prefix)
-    if not live and not old and not (outcome and outcome.steps) and interrupted is None:
+    if not (live or old or (outcome and outcome.steps) or interrupted or followed):
         return None
     moment = outcome.ended if outcome is not None else now
     assert moment is not None, "the time is known"  # noqa: S101 (whoever calls this has a clock)
     batch = Batch(owner, old, moment, target.log, outcome.plan.commit if outcome else "", policy, _done(outcome))
     present = {key: found for key, found in live.items() if found.presence is Presence.PRESENT}
     files = batch.files(present, views) | _applies(owner, interrupted, old)
+    if followed is not None:
+        files[CONTROLLER] = to_yaml(controller_file(owner, followed))
     if outcome is not None and (outcome.steps or outcome.problems):
         files[apply_path(outcome.started, outcome.plan.hash)] = to_yaml(apply_file(outcome, who, revision))
     rows = [row for row in batch.rows(files) if row.key in present]

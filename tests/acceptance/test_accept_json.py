@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from specrunner.controller.memory import Standing
 from specrunner.core.fields import Action
 from specrunner.core.lifecycle import OrchestrationState, Reason, RunState, TaskState
 from specrunner.core.outcome import Fate
@@ -104,6 +105,7 @@ def described(schema: Any, path: str = "") -> list[str]:
 def test_the_status_schema_knows_every_word_of_core() -> None:
     definitions = json.loads((SCHEMAS / "status.schema.json").read_bytes())["$defs"]
     step, task = definitions["step"]["properties"], definitions["TaskStatus"]["properties"]
+    controller = definitions["ControllerStatus"]["properties"]
     orchestration = definitions["OrchestrationStatus"]["properties"]
     for words, enum in (
         (definitions["runState"], RunState),
@@ -112,6 +114,7 @@ def test_the_status_schema_knows_every_word_of_core() -> None:
         (step["fate"], Fate),
         (task["state"], [*TaskState, SUSPENDED]),
         (orchestration["state"], OrchestrationState),
+        (controller["standing"], Standing),
     ):
         assert words["enum"] == [str(word) for word in enum]
 

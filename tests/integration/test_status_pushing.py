@@ -109,6 +109,19 @@ def test_what_was_pushed_and_whose_answer_was_lost_is_one_commit(hub: Hub, monke
     assert [push.code for push in pushes] == [0, 0]
 
 
+@pytest.mark.parametrize("inside", [".", "specs", "../further", "../bare"])
+def test_a_remote_that_is_named_by_a_relative_path_is_found_from_where_git_finds_it(hub: Hub, inside: str) -> None:
+    clone = hub.clone("clone")
+    (clone / "specs").mkdir()
+    git(clone, "worktree", "add", "-q", "--detach", "../further")
+    git(hub.folder, "clone", "-q", "--bare", hub.bare.as_uri(), "bare")
+    for folder in (clone, hub.folder / "bare"):
+        git(folder, "remote", "set-url", "origin", f"../{hub.bare.name}")
+    git(clone / inside, "ls-remote", "origin")
+    recorded(status_in((clone / inside).resolve()), {"live/a.yaml": b"1"})
+    assert hub.files() == {"live/a.yaml": b"1"}
+
+
 class TestRefusals:
     """Remotes that do not take what is pushed: a clear word, and nothing is lost."""
 
