@@ -22,6 +22,7 @@ def wallaroo_target(
     folder: Path, root: Path, declared: JsonObject, environment: str | None, desired: Desired | None
 ) -> Target:
     """The platform that a project declares. Raises UsageError for an address or a log-in that can't be used."""
+    from specrunner.targets.memory import MemoryState, MemoryTarget
     from specrunner.targets.wallaroo import WallarooTarget
     from specrunner.targets.wallaroo.http import Platform
     from specrunner.targets.wallaroo.memory import Memory
@@ -35,7 +36,8 @@ def wallaroo_target(
     ours.mkdir(parents=True, exist_ok=True)
     memory = Memory(ours / f"{name}.json", _records(root, desired))
     warn = _warn if plain.get("onUnsupported") == "warn" else None
-    return WallarooTarget(platform, memory, ours / f"{name}-leases.json", warn)
+    leases = MemoryTarget(MemoryState(ours / f"{name}-leases.json"))  # among the processes of this machine
+    return WallarooTarget(platform, memory, leases, warn)
 
 
 def _records(root: Path, desired: Desired | None) -> Callable[[], Records]:

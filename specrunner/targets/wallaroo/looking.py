@@ -9,7 +9,7 @@ from typing import Any, Final
 from specrunner.core.keys import Key, Kind
 from specrunner.core.lifecycle import RunState
 from specrunner.core.resources import LiveObject, Presence, is_run_once
-from specrunner.core.values import Json, JsonObject
+from specrunner.core.values import Json, JsonObject, digest
 from specrunner.targets.base import SUSPENDED
 from specrunner.targets.wallaroo.http import Platform
 from specrunner.targets.wallaroo.memory import Entry
@@ -104,8 +104,12 @@ class Scene:
         return [one for one in self.tasks_of(key) if one["run_type"] == CRON and not one["killed"]]
 
 
-def everything(scene: Scene, entries: Mapping[Key, Entry]) -> dict[Key, LiveObject]:
-    """All that is live, and what is remembered of it; what is remembered and gone is missing."""
+def everything(scene: Scene, entries: Mapping[Key, Entry], left: Mapping[Key, str]) -> dict[Key, LiveObject]:
+    """All that is live, and what is remembered of it; what is remembered and gone is missing.
+
+    `left` are the marks of objects that were let go of because the platform can't remove them: as long as nobody has
+    changed them since, they count as gone.
+    """
     keys = {Key(Kind.WORKSPACE, "", name) for name in scene.workspaces}
     keys |= {Key(Kind.CONNECTION, "", name) for name in scene.connections}
     listed: dict[Kind, Iterable[tuple[str, str]]] = {
@@ -116,25 +120,25 @@ def everything(scene: Scene, entries: Mapping[Key, Entry]) -> dict[Key, LiveObje
     }
     for kind, places in listed.items():
         keys |= {Key(kind, *place) for place in places if all(place)}
-    found = {key: one_of(scene, key, entries.get(key)) for key in (*keys, *entries)}
+    found = {key: one_of(scene, key, entries.get(key), left.get(key, "")) for key in (*keys, *entries)}
     return {key: live for key, live in found.items() if live is not None}
 
 
-def one_of(scene: Scene, key: Key, entry: Entry | None) -> LiveObject | None:
+def one_of(scene: Scene, key: Key, entry: Entry | None, left: str = "") -> LiveObject | None:
     """One object as it is live, with what is remembered of it; None where it is neither there nor remembered."""
     told = _TELL[key.kind](scene, key, entry)
     if told is None and entry is None:
         return None
-    applied = entry.applied if entry is not None else {}
     identity, spec, state = told or ("", {}, "")
-    live = LiveObject(key, {**applied, **spec}, identity, state)
     if entry is None:
-        return LiveObject(key, spec, identity, state, opaque=_OPAQUE.get(key.kind, frozenset()))
+        live = LiveObject(key, spec, identity, state, opaque=_OPAQUE.get(key.kind, frozenset()))
+        return None if left == mark_of(live) else live
     return LiveObject(
         key=key,
-        spec=live.spec,
+        spec={**entry.applied, **spec},
         id=identity,
         state=state,
+        detail=_detail(scene, key),
         owner=entry.owner,
         applied=entry.applied,
         protect=entry.protect,
@@ -144,6 +148,21 @@ def one_of(scene: Scene, key: Key, entry: Entry | None) -> LiveObject | None:
         intents=_intents(scene, entry) if key.kind is Kind.TASK else {},
         presence=Presence.PRESENT if told is not None else Presence.MISSING,
     )
+
+
+def mark_of(live: LiveObject) -> str:
+    """What tells an object from what it is after somebody has changed it."""
+    return digest([live.id, live.spec])
+
+
+def _detail(scene: Scene, key: Key) -> str:
+    """Why the newest version of an orchestration can't be run, where it can't."""
+    if key.kind is not Kind.ORCHESTRATION or key.workspace not in scene.workspaces:
+        return ""
+    place = scene.workspaces[key.workspace]["id"], key.name
+    versions = [one for one in scene.versions.values() if (one["workspace_id"], one["name"]) == place]
+    newest = newest_of(versions)
+    return str(newest.get("error_summary") or "") if newest is not None and newest["status"] == "error" else ""
 
 
 _Told = tuple[str, JsonObject, str]

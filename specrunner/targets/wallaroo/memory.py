@@ -75,9 +75,14 @@ class Memory:
         """Remember an object; it is on disk when this returns."""
         self._write(key, asdict(entry))
 
-    def forget(self, key: Key) -> None:
-        """Remember no longer."""
-        self._write(key, None)
+    def forget(self, key: Key, mark: str = "") -> None:
+        """Remember no longer; of what stays on the platform for want of a way to remove it, its mark."""
+        self._write(key, None, mark)
+
+    def left(self) -> dict[Key, str]:
+        """The marks of what was let go of here."""
+        with self._locked():
+            return {Key.parse(key): kept["mark"] for key, kept in self._load()["entries"].items() if kept["mark"]}
 
     def change(self, key: Key, **fields: Any) -> Entry:
         """The entry of an object that is remembered, with other fields; written."""
@@ -115,10 +120,10 @@ class Memory:
             self._records = {one.key: one for one in records.objects}
         return self._records
 
-    def _write(self, key: Key, entry: dict[str, Any] | None) -> None:
+    def _write(self, key: Key, entry: dict[str, Any] | None, mark: str = "") -> None:
         with self._locked():
             data = self._load()
-            data["entries"][str(key)] = {"base": _digest(self._known().get(key)), "entry": entry}
+            data["entries"][str(key)] = {"base": _digest(self._known().get(key)), "entry": entry, "mark": mark}
             self._save(data)
 
     def _load(self) -> dict[str, Any]:

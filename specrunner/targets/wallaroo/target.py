@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,10 +19,10 @@ from specrunner.core.resources import Live, LiveObject, Owner, Resource
 from specrunner.core.services import ServiceState
 from specrunner.core.values import JsonObject, Secret
 from specrunner.targets.base import Note, PutOrder, Stored, silent
-from specrunner.targets.memory import MemoryState, MemoryTarget
+from specrunner.targets.memory import MemoryTarget
 from specrunner.targets.wallaroo import capabilities, looking, running, writing
 from specrunner.targets.wallaroo.http import Platform
-from specrunner.targets.wallaroo.memory import Entry, Memory
+from specrunner.targets.wallaroo.memory import Memory
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,16 +34,16 @@ class WallarooTarget:
     """A platform that speaks the MLOps API, as a target.
 
     `memory` is what it has no place for. With `warn`, what it can't express is told there and left out; without, a
-    plan that asks for it is refused. Leases hold among the processes of this machine alone.
+    plan that asks for it is refused. `leases` is where those are held, since the platform has none.
     """
 
     name = "wallaroo"
 
-    def __init__(self, platform: Platform, memory: Memory, leases: Path, warn: Warn | None = None) -> None:
+    def __init__(self, platform: Platform, memory: Memory, leases: MemoryTarget, warn: Warn | None = None) -> None:
         self._platform, self._memory, self._warn = platform, memory, warn
         self._told: set[str] = set()
         self._stopped = threading.Event()
-        self._leases = MemoryTarget(MemoryState(leases))
+        self._leases = leases
         self._place = writing.Place(platform, memory, self._stopped.is_set)
 
     # Objects
@@ -52,24 +51,9 @@ class WallarooTarget:
     def read(self) -> Live:
         """Everything live that our token sees, and what is remembered of it."""
         self._memory.refresh()
-        entries = self._memory.entries()
-        scene = looking.Scene(self._platform)
-        return looking.everything(scene, self._with_prints(entries))
-
-    def _with_prints(self, entries: dict[Key, Entry]) -> dict[Key, Entry]:
-        """The entries; a secret that was applied from another machine is compared with what is there."""
-        return {key: self._with_print(key, entry) for key, entry in entries.items()}
-
-    def _with_print(self, key: Key, entry: Entry) -> Entry:
-        if entry.prints or not entry.applied.get("detailsFrom"):
-            return entry
-        try:
-            found = self._platform.ask_json("connections/get", {"name": key.name})
-        except NotFound:
-            return entry
-        plain = entry.applied.get("details") or {}
-        secret = {name: value for name, value in (found.get("details") or {}).items() if name not in plain}
-        return replace(entry, prints={"detailsFrom": self.fingerprint(Secret(secret))})
+        known = self._memory.entries()
+        entries = {key: self._place.with_prints(key, entry) for key, entry in known.items()}
+        return looking.everything(looking.Scene(self._platform), entries, self._memory.left())
 
     def fingerprint(self, secret: Secret) -> str:
         """This machine's keyed fingerprint of a secret."""

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from specrunner.core.diff import changes, secret_changes
-from specrunner.core.errors import ModelFailed, NotFound, PackagingFailed, Transient, Unavailable
+from specrunner.core.errors import Conflict, ModelFailed, NotFound, PackagingFailed, Transient, Unavailable
 from specrunner.core.keys import Key, Kind
 from specrunner.core.plan import Step
-from specrunner.core.resources import LiveObject, Presence, is_run_once
+from specrunner.core.resources import LiveObject, Presence, is_run_once, references_of
+from specrunner.core.values import Secret
 from specrunner.targets.base import Note, PutOrder
+from specrunner.targets.memory.writing import check_details
 from specrunner.targets.stale import check
 from specrunner.targets.wallaroo.http import Platform
-from specrunner.targets.wallaroo.looking import ONCE, Item, Scene, models_of, one_of, sha_of
+from specrunner.targets.wallaroo.looking import ONCE, Item, Scene, mark_of, models_of, one_of, sha_of
 from specrunner.targets.wallaroo.memory import Entry, Memory
 
 PATIENCE: Final = 1800.0  # seconds; an environment may have to be downloaded
@@ -35,6 +37,23 @@ class Place:
     memory: Memory
     stopped: Callable[[], bool]
 
+    def entry(self, key: Key) -> Entry | None:
+        """What is remembered of an object."""
+        found = self.memory.get(key)
+        return None if found is None else self.with_prints(key, found)
+
+    def with_prints(self, key: Key, entry: Entry) -> Entry:
+        """The entry; a secret that was applied from another machine is taken for what the platform has."""
+        if entry.prints or not entry.applied.get("detailsFrom"):
+            return entry
+        try:
+            found = self.platform.ask_json("connections/get", {"name": key.name})
+        except NotFound:
+            return entry
+        plain = entry.applied.get("details") or {}
+        secret = {name: value for name, value in (found.get("details") or {}).items() if name not in plain}
+        return replace(entry, prints={"detailsFrom": self.memory.fingerprint(Secret(secret))})
+
     def until(self, ask: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
         """Ask again and again until it is so. Raises Transient where nobody waits, or nobody should any more."""
         end = time.monotonic() + patience
@@ -47,7 +66,8 @@ class Place:
 def put(place: Place, order: PutOrder, note: Note) -> None:
     """Carry out one `put`. Raises StalePlan where the object is no longer the one that was planned for."""
     scene, key = Scene(place.platform), order.resource.key
-    live = one_of(scene, key, place.memory.get(key))
+    check_details(order)
+    live = _seen(place, scene, key)
     prints = {path: place.memory.fingerprint(secret) for path, secret in order.secrets.items()}
     if not _is_done(order, live, prints):
         ours = live is not None and live.presence is Presence.MISSING and live.owner == order.owner
@@ -57,6 +77,10 @@ def put(place: Place, order: PutOrder, note: Note) -> None:
             place.memory.put(key, Entry(order.owner, {}))
         _MAKE[key.kind](place, scene, order, note)
     _remember(place.memory, order, prints)
+
+
+def _seen(place: Place, scene: Scene, key: Key) -> LiveObject | None:
+    return one_of(scene, key, place.entry(key), place.memory.left().get(key, ""))
 
 
 def _is_done(order: PutOrder, live: LiveObject | None, prints: Mapping[str, str]) -> bool:
@@ -278,17 +302,24 @@ def delete(place: Place, step: Step, note: Note) -> None:
     note("removing")
     scene, key = Scene(place.platform), step.key
     entry = place.memory.get(key)
-    live = one_of(scene, key, entry)
-    if live is None or (entry is None and not step.live):
+    live = _seen(place, scene, key)
+    if live is None:
         return
-    if live.presence is Presence.PRESENT and entry is not None:
+    if live.presence is Presence.PRESENT:
         check(step, live)
-        _REMOVE.get(key.kind, _leave)(place, scene, key, entry)
-    place.memory.forget(key)
+        _check_unused(place, key)
+        if entry is not None and key.kind in _REMOVE:
+            _REMOVE[key.kind](place, scene, key, entry)
+    left = one_of(Scene(place.platform), key, None)
+    place.memory.forget(key, mark_of(left) if left is not None else "")
 
 
-def _leave(_place: Place, _scene: Scene, _key: Key, _entry: Entry) -> None:
-    """The platform has no way to remove it."""
+def _check_unused(place: Place, key: Key) -> None:
+    """Raise Conflict where something that was applied cannot do without it."""
+    entries = place.memory.entries()
+    users = sorted(str(other) for other, entry in entries.items() if key in references_of(other, entry.applied))
+    if users:
+        raise Conflict(f"{key} can't be removed: {', '.join(users)} can't do without it.")
 
 
 def _remove_connection(place: Place, _scene: Scene, key: Key, _entry: Entry) -> None:
