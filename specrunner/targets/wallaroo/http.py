@@ -21,6 +21,7 @@ _TOKEN_PATH: Final = "/auth/realms/master/protocol/openid-connect/token"  # noqa
 _MARGIN: Final = 10.0  # seconds before its end at which a token is no longer used
 _UPLOAD: Final = 600.0  # seconds
 _PASSING: Final = frozenset({408, 425, 429, 502, 503, 504})
+_NONE: Final[Mapping[str, str]] = {}
 _WORDS: Final[Mapping[int, type[SpecrunnerError]]] = {400: BadInput, 404: NotFound, 409: Conflict}
 
 
@@ -78,12 +79,10 @@ class Platform(Connection):
         except ValueError as problem:
             raise self._strange(response) from problem
 
-    def _response(
-        self, method: str, path: str, headers: Mapping[str, str] | None = None, **more: Any
-    ) -> httpx.Response:
+    def _response(self, method: str, path: str, headers: Mapping[str, str] = _NONE, **more: Any) -> httpx.Response:
         assert self.client is not None, "made with the connection"  # noqa: S101
         with self._explained():
-            sent = {"User-Agent": f"specrunner/{__version__}", **self._authorised(), **(headers or {})}
+            sent = {"User-Agent": f"specrunner/{__version__}", **self._authorised(), **headers}
             response = self.client.request(method, f"{self.url.rstrip('/')}{path}", headers=sent, **more)
         if not response.is_success:
             raise self._refusal(response)

@@ -135,7 +135,7 @@ def one_of(scene: Scene, key: Key, entry: Entry | None, left: str = "") -> LiveO
         return None if left == mark_of(live) else live
     return LiveObject(
         key=key,
-        spec={**entry.applied, **spec},
+        spec={**entry.applied, **spec} if told is not None else {},
         id=identity,
         state=state,
         detail=_detail(scene, key),

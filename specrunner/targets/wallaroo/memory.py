@@ -54,7 +54,7 @@ class Memory:
     def __init__(self, path: Path, recorded: Callable[[], Records] = lambda: NO_RECORDS) -> None:
         self._path, self._recorded = path, recorded
         self._lock = FileLock(f"{path}.lock")
-        self._guard = threading.RLock()
+        self._guard, self._orders = threading.RLock(), threading.Lock()
         self._records: dict[Key, Recorded] | None = None
 
     def refresh(self) -> None:
@@ -90,6 +90,12 @@ class Memory:
             entry = replace(self._merged(self._load())[key], **fields)
             self._write(key, asdict(entry))
         return entry
+
+    @contextmanager
+    def ordering(self) -> Iterator[None]:
+        """Nobody else on this machine gives an order meanwhile."""
+        with self._orders, FileLock(f"{self._path}.orders.lock"):
+            yield
 
     def fingerprint(self, secret: Secret) -> str:
         """Equal for equal values under this machine's key; says nothing else about the value."""

@@ -31,15 +31,26 @@ def run(place: Place, task: Key, intent: str | None, args: JsonObject | None, no
     entry = place.memory.get(task)
     if entry is None:
         raise NotFound(f"There is no task {task.name!r} that was applied to {place.platform.place}.")
-    scene = Scene(place.platform)
-    if intent is not None and intent in entry.orders and scene.task_by_id(entry.orders[intent]) is not None:
-        identity = entry.orders[intent]
+    if intent is None:
+        identity = _ordered(place, Scene(place.platform), task, entry, None, args)
     else:
-        identity = _lost(scene, task, entry, intent) or _ordered(place, scene, task, entry, intent, args)
-        if intent is not None:
-            place.memory.change(task, orders={**entry.orders, intent: identity}, begun={})
+        with place.memory.ordering():  # or two who ask for the same at once would both give the order
+            identity = _once_only(place, task, intent, args)
     note(f"running, task {identity[:8]}, on {place.platform.place}")
     return _seen(place, task, identity, intent or "")
+
+
+def _once_only(place: Place, task: Key, intent: str, args: JsonObject | None) -> str:
+    """The platform's task of an intent: the one that carries it out or did, else a new one."""
+    scene, entry = Scene(place.platform), place.memory.entries()[task]
+    known = scene.task_by_id(entry.orders.get(intent, ""))
+    if known is not None:
+        state = state_of(known, known.get("last_runs") or ())
+        if state is RunState.SUCCESS or not state.ended:
+            return str(known["id"])
+    identity = _lost(scene, task, entry, intent) or _ordered(place, scene, task, entry, intent, args)
+    place.memory.change(task, orders={**entry.orders, intent: identity}, begun={})
+    return identity
 
 
 def _lost(scene: Scene, task: Key, entry: Entry, intent: str | None) -> str:
@@ -59,6 +70,14 @@ def _ordered(place: Place, scene: Scene, task: Key, entry: Entry, intent: str | 
     return str(place.platform.tell("task/run_once", order_body(task, entry.applied, version, args))["id"])
 
 
+def started(place: Place, found: RunView) -> RunView:
+    """The run once its code was started, or as it is where nobody waits any more."""
+    while found.status is RunState.PENDING and not place.stopped():
+        time.sleep(_GLANCE)
+        found = find(place, found.id, found.intent)
+    return found
+
+
 def wait(place: Place, found: RunView) -> RunView:
     """The run once it has ended, with the end of its log; or as it is where nobody waits any more."""
     while not found.status.ended:
@@ -66,6 +85,9 @@ def wait(place: Place, found: RunView) -> RunView:
             return found
         time.sleep(_GLANCE)
         found = find(place, found.id, found.intent)
+    if found.intent:
+        ended = place.memory.entries()[found.task].ended
+        place.memory.change(found.task, ended={**ended, found.intent: str(found.status)})
     return replace(found, log_tail=tuple(text for _, text in log(place, found.id))[-_TAIL:])
 
 

@@ -129,7 +129,7 @@ class WallarooTarget:
     ) -> RunView:
         """Run a task to its end, or only start it."""
         found = running.run(self._place, task, intent, args, note)
-        return running.wait(self._place, found) if wait else found
+        return running.wait(self._place, found) if wait else running.started(self._place, found)
 
     def runs(self, task: Key | None = None) -> list[RunView]:
         """Runs, newest first, as they are now."""

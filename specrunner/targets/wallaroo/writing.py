@@ -54,11 +54,11 @@ class Place:
         secret = {name: value for name, value in (found.get("details") or {}).items() if name not in plain}
         return replace(entry, prints={"detailsFrom": self.memory.fingerprint(Secret(secret))})
 
-    def until(self, ask: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
-        """Ask again and again until it is so. Raises Transient where nobody waits, or nobody should any more."""
+    def until(self, ask: Callable[[], bool], what: str, patience: float = PATIENCE, *, leaves: bool = True) -> None:
+        """Ask again and again until it is so. Raises Transient where it takes longer, or we leave before."""
         end = time.monotonic() + patience
         while not ask():
-            if self.stopped() or time.monotonic() > end:
+            if (leaves and self.stopped()) or time.monotonic() > end:
                 raise Transient(f"{what} goes on at {self.platform.place}; nobody waits for it any more.")
             time.sleep(_GLANCE)
 
@@ -73,6 +73,7 @@ def put(place: Place, order: PutOrder, note: Note) -> None:
         ours = live is not None and live.presence is Presence.MISSING and live.owner == order.owner
         if not (ours and order.step.creates):
             check(order.step, live)
+        _check_needs(place, scene, order)
         if live is None:
             place.memory.put(key, Entry(order.owner, {}))
         _MAKE[key.kind](place, scene, order, note)
@@ -81,6 +82,14 @@ def put(place: Place, order: PutOrder, note: Note) -> None:
 
 def _seen(place: Place, scene: Scene, key: Key) -> LiveObject | None:
     return one_of(scene, key, place.entry(key), place.memory.left().get(key, ""))
+
+
+def _check_needs(place: Place, scene: Scene, order: PutOrder) -> None:
+    """Raise NotFound where something is not there that the object cannot do without."""
+    for needed in order.resource.references:
+        found = _seen(place, scene, needed)
+        if found is None or found.presence is not Presence.PRESENT:
+            raise NotFound(f"{order.resource.key} needs {needed}, which is not on {place.platform.place}.")
 
 
 def _is_done(order: PutOrder, live: LiveObject | None, prints: Mapping[str, str]) -> bool:
@@ -294,7 +303,7 @@ def kill(place: Place, identity: str) -> None:
         runs = place.platform.ask_json("task/list_task_runs", {"task_id": identity})
         return not any(run["status"] == "running" for run in runs)
 
-    place.until(quiet, "The end of a task", patience=120.0)
+    place.until(quiet, "The end of a task", patience=120.0, leaves=False)
 
 
 def delete(place: Place, step: Step, note: Note) -> None:
