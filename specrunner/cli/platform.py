@@ -31,6 +31,12 @@ def wallaroo_target(
     url, login = str(plain["wallaroo"]), _login(root, plain)
     token = None if login is not None else token_of(root, plain.get("tokenFrom"))
     platform = Platform(url, token, login=login)
+    if desired is not None and desired.status == "none":
+        raise UsageError(
+            "A platform remembers nothing of what was applied, and this project keeps no records.",
+            detail="Whose an object is and which task has run stands in the status files alone.",
+            remedy="Remove `status: none` from specrunner.yaml.",
+        )
     ours = folder / "wallaroo"
     name = hashlib.sha256(url.rstrip("/").encode()).hexdigest()[:16]  # what one platform keeps, another does not
     ours.mkdir(parents=True, exist_ok=True)

@@ -114,6 +114,13 @@ def test_what_the_platform_cannot_say_is_refused_at_its_place_or_left_out(shared
     repo.run("plan", "--detailed-exitcode", code=0)
 
 
+def test_a_project_without_records_is_refused(tmp_path: Path, cache: Path) -> None:
+    repo = make_repo(tmp_path / "specs", cache)
+    text = PROJECT.replace("{directory: status}", "none")
+    repo.write("specrunner.yaml", f"{text}  target: {{wallaroo: 'http://127.0.0.1:9'}}\n")
+    assert "keeps no records" in repo.run("plan", code=64).err
+
+
 def test_what_somebody_else_changed_on_the_platform_is_drift_and_what_is_nobodys_is_left_alone(shared: Shared) -> None:
     repo = shared.repo
     houses(repo)
