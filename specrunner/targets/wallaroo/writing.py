@@ -86,7 +86,7 @@ def _seen(place: Place, scene: Scene, key: Key) -> LiveObject | None:
 
 def _check_needs(place: Place, scene: Scene, order: PutOrder) -> None:
     """Raise NotFound where something is not there that the object cannot do without."""
-    for needed in order.resource.references:
+    for needed in references_of(order.resource.key, order.resource.spec):
         found = _seen(place, scene, needed)
         if found is None or found.presence is not Presence.PRESENT:
             raise NotFound(f"{order.resource.key} needs {needed}, which is not on {place.platform.place}.")
