@@ -20,11 +20,11 @@ def server_target(root: Path, declared: JsonObject, environment: str | None) -> 
     from specrunner.targets.server.http import Connection
     from specrunner.targets.server.target import ServerTarget
 
-    plain = _with_variables(root, declared, environment)
-    return ServerTarget(Connection(str(plain["server"]), _token(root, plain.get("tokenFrom"))))
+    plain = with_variables(root, declared, environment)
+    return ServerTarget(Connection(str(plain["server"]), token_of(root, plain.get("tokenFrom"))))
 
 
-def _with_variables(root: Path, declared: JsonObject, environment: str | None) -> JsonObject:
+def with_variables(root: Path, declared: JsonObject, environment: str | None) -> JsonObject:
     """The declaration with the variables of its environment. Raises UsageError for one that is not defined."""
     from specrunner.spec.glance import declared_variables
     from specrunner.spec.variables import Variables, substitute
@@ -42,7 +42,7 @@ def _with_variables(root: Path, declared: JsonObject, environment: str | None) -
     return plain
 
 
-def _token(root: Path, source: Json) -> Secret | None:
+def token_of(root: Path, source: Json) -> Secret | None:
     """The token that the project names, else that of the environment, else none: an open server needs none."""
     from specrunner.cli.hidden import Remembered
     from specrunner.spec.secrets import FileSecrets

@@ -142,6 +142,7 @@ class Opening:
     root: Path
     declared: Json = "local"
     environment: str | None = None
+    desired: Desired | None = None
 
 
 def _opening(root: Path, desired: Desired | None) -> tuple[str, Opening]:
@@ -150,7 +151,7 @@ def _opening(root: Path, desired: Desired | None) -> tuple[str, Opening]:
     declared = declared_target(root) if desired is None else desired.target
     declared = _LOCAL if declared is None else declared
     environment = None if desired is None else desired.owner.environment
-    return _name_of(declared), Opening(root / STATE_FOLDER, root, declared, environment)
+    return _name_of(declared), Opening(root / STATE_FOLDER, root, declared, environment, desired)
 
 
 def _name_of(declared: Json) -> str:
@@ -161,9 +162,9 @@ def _name_of(declared: Json) -> str:
     name = next((word for word in declared if word in TARGETS), "") if isinstance(declared, dict) else str(declared)
     if name not in TARGETS:
         raise SpecrunnerError(
-            "This specrunner applies to the embedded engine and to specrunner servers only.",
+            "This specrunner applies to the embedded engine, specrunner servers and platforms with the MLOps API only.",
             detail=f"The project's target is {declared!r}.",
-            remedy="Declare `target: local` or `target: {server: URL}` in specrunner.yaml.",
+            remedy="Declare `target: local`, `{server: URL}` or `{wallaroo: URL}` in specrunner.yaml.",
         )
     return name
 
@@ -187,9 +188,15 @@ def _server(opening: Opening) -> Target:
     return server_target(opening.root, opening.declared, opening.environment)
 
 
+def _wallaroo(opening: Opening) -> Target:
+    from specrunner.cli.platform import wallaroo_target
+
+    return wallaroo_target(opening.folder, opening.root, opening.declared, opening.environment, opening.desired)
+
+
 # The targets of this version by the word that declares them: each makes one of a state folder. Tests add theirs.
 _LOCAL = "local"
-TARGETS: dict[str, Callable[[Opening], Target]] = {_LOCAL: _local, "server": _server}
+TARGETS: dict[str, Callable[[Opening], Target]] = {_LOCAL: _local, "server": _server, "wallaroo": _wallaroo}
 
 
 def open_engine(

@@ -270,7 +270,12 @@ def _hosted(specs: list[JsonObject], host: Holder | None) -> Line:
     one = len(specs) == 1
     if host is None:
         return Line(f"{words} wait{'s' if one else ''} for `specrunner serve`.", "warning")
-    return Line(f"{words} {'is' if one else 'are'} in the hands of `specrunner serve` (process {host.pid}).")
+    return Line(f"{words} {'is' if one else 'are'} in the hands of {_called(host)}.")
+
+
+def _called(host: Holder) -> str:
+    """A host for people; a platform is no process of ours."""
+    return f"`specrunner serve` (process {host.pid})" if host.pid else f"the platform at {host.host}"
 
 
 def _closing(target: Target, runs: list[RunView], written: Written | None) -> Iterator[Line]:
@@ -281,7 +286,7 @@ def _closing(target: Target, runs: list[RunView], written: Written | None) -> It
 
     host = target.host()
     if runs and host is not None:
-        yield Line(f"{counted(len(runs), 'run')} handed to `specrunner serve` (process {host.pid}).")
+        yield Line(f"{counted(len(runs), 'run')} handed to {_called(host)}.")
     elif not all(run.status.ended for run in runs):
         yield from left_alone_lines()
     specs = [found.spec for key, found in target.read().items() if key.kind is Kind.TASK]

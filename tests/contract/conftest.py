@@ -8,7 +8,19 @@ from pathlib import Path
 import pytest
 
 from specrunner.targets.base import Target
+from tests.contract.platform_samples import WITHOUT
 from tests.contract.target_samples import ADAPTERS, Applying, Make
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out, by name and with its reason, what a target has no way to keep."""
+    for item in items:
+        call = getattr(item, "callspec", None)
+        if call is not None and call.params.get("make") in WITHOUT:
+            reasons = WITHOUT[call.params["make"]]
+            words = reasons.get(item.originalname) or reasons.get(item.name)  # type: ignore[attr-defined]
+            if words:
+                item.add_marker(pytest.mark.skip(reason=words))
 
 
 @pytest.fixture(params=sorted(ADAPTERS))

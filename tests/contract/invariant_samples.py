@@ -175,7 +175,11 @@ def snapshot(target: Target, folder: Path) -> object:
         rows = "\n".join(connection.iterdump())
     finally:
         connection.close()
-    files = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("state.db"))
+    files = (
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and not path.name.startswith("state.db") and path.suffix != ".lock"
+    )
     return rows, {str(path.relative_to(folder)): _sha(path) for path in files}
 
 

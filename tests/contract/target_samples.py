@@ -33,6 +33,8 @@ from specrunner.targets.local.target import LocalTarget
 from specrunner.targets.memory import Ended, Hooks, Job, MemoryState, MemoryTarget
 from specrunner.targets.server.http import Connection
 from specrunner.targets.server.target import ServerTarget
+from specrunner.targets.wallaroo import WallarooTarget
+from tests.contract.platform_samples import engine_behind, wallaroo
 from tests.integration.engine_samples import FOREVER, StubEnvironments, bundle, model_bytes, no_api
 from tests.unit.serving_samples import WIDTH
 
@@ -119,6 +121,8 @@ def engine_of(target: Target) -> Engine | None:
     """The engine behind a target, where there is one."""
     if isinstance(target, LocalTarget):
         return target._engine
+    if isinstance(target, WallarooTarget):
+        return engine_behind(target)
     if isinstance(target, ServerTarget):
         assert target._http.client is not None and isinstance(target._http.client._transport, _Hosted)
         return target._http.client._transport.engine
@@ -192,7 +196,13 @@ class Make(Protocol):
     def __call__(self, folder: Path, clock: Clock | None = None) -> Target: ...
 
 
-ADAPTERS: Mapping[str, Make] = {"local": local, "memory": memory, "memory-file": memory_file, "server": server}
+ADAPTERS: Mapping[str, Make] = {
+    "local": local,
+    "memory": memory,
+    "memory-file": memory_file,
+    "server": server,
+    "wallaroo": wallaroo,
+}
 
 
 def key(kind: Kind, name: str) -> Key:

@@ -23,6 +23,7 @@ from specrunner.core.resources import LiveObject, Presence
 from specrunner.engine.records import Ownership
 from specrunner.targets.base import Note, PutOrder
 from specrunner.targets.local import reading, writing
+from specrunner.targets.stale import check
 
 if TYPE_CHECKING:
     from specrunner.engine.engine import Engine
@@ -183,16 +184,6 @@ def remove(engine: Engine, step: Step, note: Note) -> None:
         if live is not None:
             engine.ownership.delete(step.key)
     writing.swept(engine, step.key)
-
-
-def check(step: Step, live: LiveObject | None) -> None:
-    """Refuse to write to another object than the one that was planned for."""
-    if (live.fingerprint if live else "") != step.live:
-        raise StalePlan(
-            f"{step.key} is no longer as it was when this was planned.",
-            detail="Somebody else has changed, made or removed it meanwhile." if step.live else "It exists by now.",
-            remedy="Run `specrunner plan` again and look at what it says now.",
-        )
 
 
 def _is_there(live: LiveObject | None) -> bool:
