@@ -75,19 +75,21 @@ def following_options(command: _Command) -> _Command:
 
 def controller_of(repo: str, following: Following, state: Path) -> Controller:
     """The controller of a state folder. Raises UsageError for an address that can't be followed."""
-    from specrunner.controller.access import Access, address, environ_for
+    from specrunner.controller.access import Access, address, branch_name, environ_for
     from specrunner.controller.commands import CliCommands
     from specrunner.controller.loop import Controller
     from specrunner.controller.mirror import Mirror, Remote
     from specrunner.engine.clock import SystemClock
     from specrunner.record.plumbing import lend
 
+    if following.interval < 1:
+        raise UsageError("--interval has to be one second at least.", remedy="Write for instance `60s`.")
     url = address(repo)
     environ = environ_for(
         Access(_secret(following.token_file, _TOKEN), following.ssh_key, following.ssh_known_hosts), url
     )
     lend(environ)  # the host itself records too, upon the same remote
-    remote = Remote(url, following.branch, environ)
+    remote = Remote(url, branch_name(following.branch), environ)
     state.mkdir(parents=True, exist_ok=True)
     mirror = Mirror(state / FOLDER, remote, state, _inside(following.path))
     return Controller(mirror, CliCommands(following.environment, environ), SystemClock(), following.interval)

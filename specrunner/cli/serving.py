@@ -64,7 +64,7 @@ def serve(
     listening.check()
     if not (root / STATE_FOLDER / "state.db").exists():
         listening.check_token(None)  # rather than making a state folder for nothing
-    controller = controller_of(following.repo, following, root / STATE_FOLDER) if following.repo else None
+    controller = controller_of(following.repo, following, root / STATE_FOLDER) if following.repo is not None else None
     if controller is None:
         check_folder(root)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")

@@ -28,9 +28,9 @@ TOKEN: Final = "SPECRUNNER_REPO_TOKEN"  # noqa: S105 the name of a variable
 
 def address(repo: str) -> str:
     """The address as git takes it. Raises UsageError for one with a password in it, and for what is none."""
-    if "://" not in repo and Path(repo).expanduser().is_dir():
+    if repo and "://" not in repo and Path(repo).expanduser().is_dir():
         return str(Path(repo).expanduser().resolve())
-    if repo.startswith("-") or "\n" in repo:
+    if not repo or repo.startswith("-") or "\n" in repo:
         raise UsageError(f"{repo!r} is no address of a git repository.", remedy="Write `--repo https://…` or `git@…`.")
     parts = urlsplit(repo)
     if parts.password or (parts.scheme in {"http", "https"} and parts.username):
@@ -40,6 +40,19 @@ def address(repo: str) -> str:
             remedy=f"Take it out, and give the token in {TOKEN} or with --repo-token-file.",
         )
     return repo
+
+
+def branch_name(name: str) -> str:
+    """The same; git's own rules of names are kept. Raises UsageError for what can be no branch."""
+    parts = name.split("/")
+    odd = any(char in " ~^:?*[\\" or char < " " for char in name) or ".." in name or "@{" in name
+    if (
+        odd
+        or name.startswith("-")
+        or any(not one or one.startswith(".") or one.endswith((".", ".lock")) for one in parts)
+    ):
+        raise UsageError(f"No branch can be called {name!r}.", remedy="Name the branch to follow: `--branch main`.")
+    return name
 
 
 def environ_for(access: Access, url: str) -> Mapping[str, str]:

@@ -99,7 +99,7 @@ class StatusBook:
             path: to_yaml(claim_file(run, self.who, claimed_until(orders[run.task].spec, now)))
             for path, run in runs.items()
         }
-        won = self.claims.claim(files, f"Claim {len(files)} orders of {self.owner}", free)
+        won = self.claims.claim(files, f"Claim {len(files)} order{'s' if len(files) > 1 else ''} of {self.owner}", free)
         return {key: run for key, run in taken.items() if self._prefix + claim_path(key, run.intent) not in won}
 
     def _carried_out(self, task: Key, intent: str, claim: bytes | None, look: Look, now: datetime) -> RunView | None:

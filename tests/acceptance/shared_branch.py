@@ -82,7 +82,8 @@ def make_quick(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Machines,
             notes.write("run\n")
         return Ended()
 
-    def opened(state: Path) -> MemoryTarget:
+    def opened(opening: wiring.Opening) -> MemoryTarget:
+        state = opening.folder
         state.mkdir(exist_ok=True)
         (state / "state.db").touch()  # by this, commands that look see that something was applied
         return MemoryTarget(states.setdefault(state, MemoryState()), Hooks(run=ran))

@@ -36,7 +36,9 @@ def test_of_machines_that_apply_at_once_one_runs_what_runs_once(machines: Machin
     going = [repo.start("apply", "--yes", "--json") for repo in repos]
     said = [finished(process, 0).json for process in going]
     assert lines_of(machines.notes) == ["run"]
-    assert sum(step["key"] == "Task/lab/noting" for one in said for step in one["steps"]) == 4
+    # Who planned when the run was recorded already has nothing left to do.
+    told = [[step["key"] for step in one["steps"]] for one in said]
+    assert ["Task/lab/noting" in keys for keys in told] == [bool(keys) for keys in told] and any(told)
     files = machines.status()
     assert not [path for path in files if "/claims/" in path]
     task = yaml.safe_load(files["default/tasks/lab/noting.yaml"])
