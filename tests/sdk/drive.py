@@ -13,8 +13,8 @@ import wallaroo
 
 URL, FOLDER = sys.argv[1], Path(sys.argv[2])
 VERSION = wallaroo.__version__
-OLD = VERSION.startswith("2023")
 OURS = "specrunner" in VERSION
+OLD = VERSION.startswith("2023") and not OURS
 PATIENCE = 60.0
 AGO = datetime.now(tz=UTC)
 
