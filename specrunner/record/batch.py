@@ -17,7 +17,7 @@ from specrunner.core.errors import NotFound
 from specrunner.core.keys import Key, Kind
 from specrunner.core.lifecycle import RunState
 from specrunner.core.outcome import RunView
-from specrunner.core.resources import LiveObject, Owner
+from specrunner.core.resources import LiveObject, Owner, intent_of, is_run_once
 from specrunner.core.values import digest, iso
 from specrunner.record.badges import WHOLE, badge_path, task_badge, whole_badge
 from specrunner.record.files import (
@@ -45,6 +45,7 @@ from specrunner.record.summary import (
     older_runs,
     runs_block,
     settled_of,
+    told_ends,
 )
 from specrunner.record.writing import to_yaml, with_block
 
@@ -84,6 +85,7 @@ class Batch:
 
     def files(self, objects: Mapping[Key, LiveObject], views: Iterable[RunView]) -> Files:
         """The files of these objects and of the runs of the tasks among them; None removes a file."""
+        objects = {key: self._remembering(found) for key, found in objects.items()}
         quiet, views = self._quiet(objects, views)
         known = self._runs_by_task({key: found for key, found in objects.items() if key not in quiet}, views)
         files: Files = {}
@@ -103,6 +105,16 @@ class Batch:
             files |= dict.fromkeys(self._settled_claims(found))
             files[path] = self._object(found, path, self._told(found, path, shown, [known[key][one] for one in gone]))
         return files
+
+    def _remembering(self, found: LiveObject) -> LiveObject:
+        """A run-once task as it is, and how its order has ended where only the records tell: elsewhere, that is."""
+        if found.key.kind is not Kind.TASK or not is_run_once(found.spec):
+            return found
+        told = intents_of(self.old.get(object_path(found.key), b""))
+        now = {intent: str(state) for intent, state in found.intents.items()}
+        intent = intent_of(found.spec)
+        kept = {one: RunState(state) for one, state in told_ends(told, now).items() if one == intent}
+        return replace(found, intents={**found.intents, **kept}) if kept else found
 
     def _quiet(
         self, objects: Mapping[Key, LiveObject], views: Iterable[RunView]

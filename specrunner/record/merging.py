@@ -1,7 +1,7 @@
 """Bringing what was recorded here on top of what others have recorded meanwhile: decided path by path.
 
 Facts are replayed: each says how something is, so the later one holds. Only a run that has ended stays as it was told
-first.
+first, and who does not know how a run-once order has ended does not tell of its task.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Final
 
 from specrunner.core.lifecycle import RunState
 from specrunner.record.plumbing import Change
+from specrunner.record.summary import intents_of, told_ends
 
 _STATUS: Final = re.compile(rb"^status: ([a-z_]+)$", re.MULTILINE)
 _ENDED: Final = frozenset(str(state).encode() for state in RunState if state.ended)
@@ -26,6 +27,11 @@ def tells_an_end(data: bytes) -> bool:
 def is_run(path: str) -> bool:
     """Whether the record of a run belongs at this path of a branch, below its environment."""
     return path.partition("/")[2].startswith("runs/")
+
+
+def is_task(path: str) -> bool:
+    """Whether the status of a task belongs at this path of a branch, below its environment."""
+    return path.partition("/")[2].startswith("tasks/")
 
 
 def news(
@@ -43,5 +49,11 @@ def news(
         contested = bool(there) and there != change.before and bool(change.after)
         if contested and is_run(change.path) and tells_an_end(content(there)):
             continue
+        if contested and is_task(change.path) and _knows_less(content(change.after), content(there)):
+            continue
         found[change.path] = change.after or None
     return found
+
+
+def _knows_less(ours: bytes, theirs: bytes) -> bool:
+    return bool(told_ends(intents_of(theirs), intents_of(ours)))

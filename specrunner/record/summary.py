@@ -108,6 +108,19 @@ def intents_of(data: bytes) -> dict[str, str]:
     return _digests(data, "intents")
 
 
+def told_ends(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str]:
+    """What was told of intents and stays, though somebody tells otherwise now: who does so knows less.
+
+    An order that was carried out well is done for good; one that ended otherwise may be tried again, and is only not
+    forgotten.
+    """
+    return {
+        intent: state
+        for intent, state in old.items()
+        if (state == RunState.SUCCESS and new.get(intent) != state) or (state in _ENDED and intent not in new)
+    }
+
+
 def intent_runs(data: bytes) -> dict[str, str]:
     """The id of the last run of each intent, of a task's status file."""
     return _digests(data, "intentRuns")
