@@ -9,26 +9,23 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from specrunner.cli.notifying import applied_news, tell
-from specrunner.cli.offline import from_fork, offline_option
+from specrunner.cli.offline import from_fork
 from specrunner.cli.options import (
-    adopt_option,
+    Asked,
+    asking_options,
     lock_option,
-    no_destroy_option,
     parallelism_option,
-    plaintext_option,
     recording_options,
     seconds,
-    selection_options,
     yes_option,
 )
-from specrunner.cli.planning import Request, planned_for, read_plan
+from specrunner.cli.planning import Request, planned_for, read_plan, request_of
 from specrunner.cli.recording import commit_of, records_of
 from specrunner.cli.terminal import say
 from specrunner.cli.wiring import directory_option, environment_option, json_option, load_desired
 from specrunner.cli.work import How, Work, at_work, carry_out, check_hash
 from specrunner.core.decide import Wishes
 from specrunner.core.errors import UsageError
-from specrunner.core.keys import Key
 from specrunner.report.diagnostics import diagnostic_lines
 
 if TYPE_CHECKING:
@@ -55,11 +52,7 @@ def _waiting_options(command: _Command) -> _Command:
 @click.argument("planfile", required=False, type=click.Path(path_type=Path))
 @directory_option
 @environment_option
-@selection_options
-@adopt_option
-@no_destroy_option
-@plaintext_option
-@offline_option
+@asking_options
 @click.option("--expect", metavar="HASH", help="Refuse any plan but the one of this hash.")
 @click.option("--force", is_flag=True, help="Also when a large part of what is live would change.")
 @_waiting_options
@@ -72,12 +65,7 @@ def apply(
     planfile: Path | None,
     root: Path,
     environment: str | None,
-    select: frozenset[Key],
-    since: str | None,
-    adopt: frozenset[Key],
-    no_destroy: bool,
-    allow_plaintext: bool,
-    offline: bool,
+    asked: Asked,
     expect: str | None,
     force: bool,
     no_wait: bool,
@@ -95,7 +83,7 @@ def apply(
     """
     approved = read_plan(planfile) if planfile else None
     if approved is not None:
-        _check_alone(environment, approved, select or since or adopt or no_destroy)
+        _check_alone(environment, approved, asked.narrows)
         environment = approved.environment
         if expect is not None:
             check_hash(approved, expect)
@@ -115,10 +103,9 @@ def apply(
         push,
         outcomes.append,
     )
-    desired = load_desired(root, environment, offline)
+    desired = load_desired(root, environment, asked.offline)
     say(diagnostic_lines(desired.warnings), stderr=True)
-    wishes = Wishes(adopt, destroy=not no_destroy) if approved is None else _wishes_of(approved, desired)
-    request = Request(root, wishes, select, since, allow_plaintext, offline)
+    request = request_of(root, asked, _wishes_of(approved, desired) if approved else None)
 
     def made(work: Work) -> Planned:
         planned = planned_for(request, desired, work.target, work.revisions, work.source)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from specrunner.cli.options import seconds
+from specrunner.cli.options import gathered, seconds
 from specrunner.cli.standing import FOLDER
 from specrunner.core.errors import UsageError
 
@@ -47,9 +46,6 @@ class Following:
     webhook_secret_file: Path | None = None
 
 
-_NAMES: Final = tuple(one.name for one in fields(Following))
-
-
 def following_options(command: _Command) -> _Command:
     """`--repo URL` and what belongs to it, as one argument `following`."""
     options = (
@@ -66,11 +62,7 @@ def following_options(command: _Command) -> _Command:
         click.option("--ssh-known-hosts", type=_FILE, help="The host keys to trust; default: those of the user."),
     )
 
-    @functools.wraps(command)
-    def with_following(**values: Any) -> Any:
-        return command(following=Following(**{name: values.pop(name) for name in _NAMES}), **values)
-
-    return functools.reduce(lambda found, option: option(found), reversed(options), cast("_Command", with_following))
+    return gathered(Following, "following", *options)(command)
 
 
 def controller_of(repo: str, following: Following, state: Path) -> Controller:

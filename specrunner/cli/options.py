@@ -3,16 +3,51 @@
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
+from specrunner.cli.offline import offline_option
 from specrunner.core.errors import UsageError
 from specrunner.core.keys import Key, Kind
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a plan is asked for, as it was typed; empty, it is all that is declared."""
+
+    select: frozenset[Key]
+    since: str | None
+    adopt: frozenset[Key]
+    no_destroy: bool
+    allow_plaintext: bool
+    offline: bool
+
+    @property
+    def narrows(self) -> bool:
+        """Whether another plan comes of it than that of everything."""
+        return bool(self.select or self.since or self.adopt or self.no_destroy)
+
+
+def gathered(kind: type[Any], name: str, *options: Callable[[_Command], _Command]) -> Callable[[_Command], _Command]:
+    """Options that give one argument called `name`: a `kind`, whose fields they are."""
+    names = tuple(one.name for one in fields(kind))
+
+    def decorator(command: _Command) -> _Command:
+        @functools.wraps(command)
+        def gathering(**values: Any) -> Any:
+            found = kind(**{each: values.pop(each) for each in names})
+            return command(**{name: found}, **values)
+
+        return functools.reduce(lambda found, option: option(found), reversed(options), cast("_Command", gathering))
+
+    return decorator
 
 
 def key(text: str) -> Key:
@@ -89,6 +124,12 @@ def plaintext_option(command: _Command) -> _Command:
     return click.option("--allow-plaintext", is_flag=True, help="Accept `{value: …}` as a secret: for tests only.")(
         command
     )
+
+
+def asking_options(command: _Command) -> _Command:
+    """What `plan` and `apply` both take to say what is wanted, as one argument `asked`."""
+    options = (selection_options, adopt_option, no_destroy_option, plaintext_option, offline_option)
+    return gathered(Asked, "asked", *options)(command)
 
 
 def yes_option(command: _Command) -> _Command:

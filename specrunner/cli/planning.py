@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from specrunner.cli.hidden import Remembered
-from specrunner.cli.offline import offline_option
-from specrunner.cli.options import adopt_option, new_file, no_destroy_option, plaintext_option, selection_options
+from specrunner.cli.options import Asked, asking_options, new_file
 from specrunner.cli.recording import commit_of, records_of
 from specrunner.cli.terminal import say, say_json
 from specrunner.cli.wiring import (
@@ -61,14 +60,16 @@ class Request:
     offline: bool = False
 
 
+def request_of(root: Path, asked: Asked, wishes: Wishes | None = None) -> Request:
+    """What is wanted of a plan, with other wishes than those that were typed where they are given."""
+    wishes = wishes or Wishes(asked.adopt, destroy=not asked.no_destroy)
+    return Request(root, wishes, asked.select, asked.since, asked.allow_plaintext, asked.offline)
+
+
 @click.command()
 @directory_option
 @environment_option
-@selection_options
-@adopt_option
-@no_destroy_option
-@plaintext_option
-@offline_option
+@asking_options
 @click.option("--out", metavar="FILE", help="Save the plan, to be reviewed and given to `apply`.")
 @click.option("--drift", is_flag=True, help="Only what somebody else changed on the target; exit 2 if there is any.")
 @click.option(
@@ -79,12 +80,7 @@ class Request:
 def plan(
     root: Path,
     environment: str | None,
-    select: frozenset[Key],
-    since: str | None,
-    adopt: frozenset[Key],
-    no_destroy: bool,
-    allow_plaintext: bool,
-    offline: bool,
+    asked: Asked,
     out: str | None,
     drift: bool,
     detailed: bool,
@@ -97,10 +93,10 @@ def plan(
             "--drift shows what was found, which is no plan.",
             remedy="Leave out --out and --markdown, or leave out --drift.",
         )
-    request = Request(root, Wishes(adopt, destroy=not no_destroy), select, since, allow_plaintext, offline)
+    request = request_of(root, asked)
     form = form_of(as_json, markdown)
     file = new_file(Path(out).resolve(), "--out") if out else None
-    desired = load_desired(root, environment, offline)
+    desired = load_desired(root, environment, asked.offline)
     say(diagnostic_lines(desired.warnings), stderr=True)
     with history(root) as revisions, look_at_target(root, desired) as target:
         planned = planned_for(request, desired, target, revisions, previews=not drift)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.sdk.environments import ROOT
 
-_PLACES = (ROOT.parent / "shared", Path("/work/shared"))
+_SHARED = ROOT.parent / "shared"
 _BLOCK = re.compile(r"^```python\n(.*?)^```\n(.*?)(?=^```|\Z)", re.M | re.S)
 _TABLE = re.compile(r"<table>.*?</table>", re.S)
 _VOLATILE = (
@@ -26,7 +26,7 @@ _VOLATILE = (
 
 def shared() -> Path | None:
     """The folder with the tutorials, where it is there."""
-    return next((place for place in _PLACES if (place / "seeds").is_dir()), None)
+    return _SHARED if (_SHARED / "seeds").is_dir() else None
 
 
 @dataclass(frozen=True, slots=True)
