@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from specrunner.spec.desired import load
-from tests.acceptance.spec_repo import CHECKOUT, SpecRepo
+from tests.acceptance.spec_repo import CHECKOUT, SCRIPT, SpecRepo
 from tests.integration.github_api import Api
 from tests.integration.github_runner import Runner
 from tests.integration.github_world import World
@@ -56,6 +56,7 @@ def test_the_guide_leads_from_an_empty_repository_to_a_merged_change(
 def typed(folder: Path, remote: Path, cache: Path, block: str) -> None:
     """What a person types, in one shell; the address on GitHub is the bare remote."""
     environ = {**os.environ, "SPECRUNNER_CACHE": str(cache), "GIT_CONFIG_COUNT": "3"}
+    environ["PATH"] = f"{SCRIPT.parent}{os.pathsep}{os.environ['PATH']}"
     environ |= {"GIT_CONFIG_KEY_0": f"url.{remote}.insteadOf", "GIT_CONFIG_VALUE_0": ADDRESS}
     environ |= {"GIT_CONFIG_KEY_1": "user.name", "GIT_CONFIG_VALUE_1": "Ann"}
     environ |= {"GIT_CONFIG_KEY_2": "user.email", "GIT_CONFIG_VALUE_2": "ann@example.com"}
