@@ -16,7 +16,7 @@ test: $(VENV)/.installed-dev
 
 # Sessions wait for schedules most of the time, so there are more of them at once than processors.
 test-sdk: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -q --sdk tests/sdk -n 8 --dist loadgroup
+	$(BIN)/python -m pytest -q --sdk tests/sdk -n 13 --dist loadgroup
 
 # What CI runs before the tests.
 check: $(VENV)/.installed-dev
