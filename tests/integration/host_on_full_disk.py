@@ -38,7 +38,6 @@ def scene(disk: Path) -> dict[str, Any]:
             before = clock.now()
             until(lambda: (clock.now() - before).total_seconds() > 60 * WITHOUT_ROOM, "instants without room")
             is_up = host.process.poll() is None
-            freed = clock.now()
             filler.unlink()
             enough = ended() + WITHOUT_ROOM + 2
             until(lambda: ended() >= enough, "runs after")
@@ -52,7 +51,6 @@ def scene(disk: Path) -> dict[str, Any]:
         "up": is_up,
         "integrity": whole,
         "instants": sorted(run.scheduled_at.timestamp() for run in runs if run.scheduled_at and not run.first_at),
-        "made_up_for": sum(run.scheduled_at is not None and run.scheduled_at < freed < run.created_at for run in runs),
         "states": sorted({str(run.status) for run in runs if run.status is not RunState.SKIPPED}),
     }
 

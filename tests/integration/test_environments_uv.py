@@ -286,7 +286,10 @@ def test_collecting_spares_what_is_named_and_what_a_process_was_started_from(
     named, busy, idle = (builder.ensure(f"{small}# {tmp_path} {word}\n") for word in ("named", "busy", "idle"))
     for found in (named, busy, idle):
         os.utime(found.folder / "specrunner-environment.json", (0, 0))
-    with subprocess.Popen([busy.python, "-c", "input()"], stdin=subprocess.PIPE) as process:
+    code = "print('here', flush=True); input()"
+    with subprocess.Popen([busy.python, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        # For a moment after it was started, the system tells no command line of it.
+        assert process.stdout is not None and process.stdout.readline() == b"here\n"
         assert [one.name for one in builder.kept() if one.busy] == [busy.folder.name]
         gone = builder.collect(datetime(1971, 1, 1, tzinfo=UTC), keep=[named.folder.name])
         process.communicate(b"\n")
