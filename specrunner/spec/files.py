@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import re
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
+from itertools import islice
 from typing import Final
 
 from specrunner.core.errors import Diagnostic, Place
@@ -128,18 +130,22 @@ def _standing(value: Json) -> _Standing:
     return _Standing.OURS if ours else _Standing.FOREIGN
 
 
+@functools.lru_cache(maxsize=1024)
 def _is_near(group: str) -> bool:
     if len(group) > 40:
         return False  # comparing takes time
     return group == "specrunner" or difflib.SequenceMatcher(None, group.casefold(), "specrunner").ratio() >= 0.8
 
 
+_MOST_GROUPS: Final = 1_000
 _VERSION_LINE: Final = re.compile(r"^[ \t]*[\"']?apiVersion[\"']?\s*:\s*[\"']?([^/\s\"']+)", re.MULTILINE)
 
 
 def _mentions_us(text: str) -> bool:
     """Whether a text that can't be parsed was meant for us."""
-    return any(_is_near(match[1]) for match in _VERSION_LINE.finditer(text))
+    # Each group once, and no more than a text of people's has: to compare one takes microseconds.
+    groups = dict.fromkeys(match[1] for match in _VERSION_LINE.finditer(text))
+    return any(map(_is_near, islice(groups, _MOST_GROUPS)))
 
 
 def _foreign(document: Document) -> Diagnostic:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from specrunner.core.errors import Diagnostic, InvalidSpecs
+from specrunner.spec import files
 from specrunner.spec.desired import load
 from specrunner.spec.findings import MOST
 from tests.unit.spec_samples import sample
@@ -37,3 +38,11 @@ def test_a_document_beyond_a_limit_does_not_hide_where_those_before_it_are_wrong
     places = {problem.code: problem.place and problem.place.line for problem in told(root)}
     assert places["unknown-field"] == 4
     assert len(places) == 2
+
+
+def test_of_what_can_not_be_parsed_a_thousand_names_of_formats_are_looked_at(tmp_path: Path) -> None:
+    root = sample(tmp_path)
+    (root / "others.yaml").write_text("]\n" + "".join(f"apiVersion: group{n}/v1\n" for n in range(5_000)))
+    files._is_near.cache_clear()
+    load(root)
+    assert files._is_near.cache_info().misses <= 1_010
