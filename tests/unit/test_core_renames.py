@@ -139,11 +139,9 @@ def test_a_change_inside_of_a_renamed_workspace_comes_after_the_rename() -> None
 
 def test_it_is_known_under_which_key_each_object_is_live_however_many_renames_meet() -> None:
     code = in_workspace("v", CODE)
-    declared = desired(replace(workspace("v"), renamed_from=Key(Kind.WORKSPACE, "", "w")), under("new", code))
-    declared = replace(
-        declared, resources={**declared.resources, (kept := in_workspace("v", task(SCHEDULED))).key: kept}
-    )
-    seen = renamed(declared, live(*map(live_of, (workspace("w"), CODE, task(SCHEDULED)))))
+    kept = in_workspace("v", task(SCHEDULED))
+    declared = desired(under("v", workspace()), under("new", code), kept)
+    seen = renamed(declared, live(*map(live_of, (workspace(), CODE, task(SCHEDULED)))))
     assert {str(new): str(old) for new, old in seen.origin.items() if new in declared.resources} == {
         "Workspace/v": "Workspace/w",
         "Orchestration/v/new": "Orchestration/w/code",
