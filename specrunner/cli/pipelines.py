@@ -214,7 +214,7 @@ def _span_options(command: _Command) -> _Command:
 def logs(
     root: Path, name: str, limit: int | None, start: datetime | None, end: datetime | None, output: str, as_json: bool
 ) -> None:
-    """Show what a pipeline was asked and has answered: the newest first, or a span of time from its beginning."""
+    """Show what a pipeline was asked and has answered: the newest row first, or a span of time from its beginning."""
     output = "json" if as_json else output
     with _serving(root) as target:
         found = target.logged(_found(target, name), limit, _span(start, end))
