@@ -59,6 +59,7 @@ class Runs:
     executor: Executor
     api: Callable[[], RunApi]
     host_environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    named: Mapping[str, str] = field(default_factory=dict)  # what `serve --run-env` names, for every run
     ended: Callable[[Run], None] = lambda _run: None
     hosted_elsewhere: Callable[[], bool] = lambda: False
     ring: Callable[[], None] = lambda: None  # wakes the host
@@ -262,7 +263,7 @@ class Runs:
             entry=version.entry,
             python=environment.python,
             arguments=run.args,
-            env=run_environment(task, run, environment.python, api, secrets, self.host_environment),
+            env=run_environment(task, run, environment.python, api, secrets, self.host_environment, self.named),
             redact=redactions([secrets, *hidden, api[1]]),
             timeout=spec.get("timeout"),
             memory=spec.get("resources", {}).get("memory"),
