@@ -66,10 +66,8 @@ def serve(
     there has to be one. Ends at Ctrl-C or SIGTERM. Runs go on then, and the next host takes them up.
     """
     from specrunner.engine.clock import SystemClock
-    from specrunner.engine.tasks.runenv import named_variables
     from specrunner.reconcile.lease import this_process
 
-    for_runs = named_variables(named, os.environ)
     listening = Listening(address, port, tls_cert, tls_key, opened)
     listening.check()
     if not (root / STATE_FOLDER / "state.db").exists():
@@ -81,7 +79,7 @@ def serve(
     besides = webhook(following, controller)
     with open_engine(root / STATE_FOLDER, listening.loopback_port, besides, listening.serving) as engine:
         listening.check_token(engine)
-        engine.runs.named = for_runs
+        engine.runs.pass_on(named)
         host = engine.host(max_runs or 2 * (os.cpu_count() or 1))
         specs = controller.specs if controller else lambda: root
         follows = Follows(lambda: for_records(remembered(root)), following.environment) if controller else None
