@@ -21,6 +21,7 @@ import duckdb
 import sqlglot
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from sqlglot import exp
 
 Json = dict[str, Any]
 _TYPES = {"DOUBLE": "FLOAT", "FLOAT": "FLOAT", "BIGINT": "INTEGER", "INTEGER": "INTEGER", "VARCHAR": "STRING"}
@@ -54,7 +55,7 @@ class BigQuery:
 
     def run(self, sql: str) -> str:
         """Carry out a query in BigQuery's own words; the id of its results."""
-        (words,) = sqlglot.transpile(sql, read="bigquery", write="duckdb")
+        words = _in_duckdb(sql)
         identity = uuid.uuid4().hex
         with self._lock:
             cursor = self.database.execute(words)
@@ -88,6 +89,17 @@ class BigQuery:
         }
 
 
+def _in_duckdb(sql: str) -> str:
+    """The query in DuckDB's words, which has no order behind a select in brackets."""
+    found = sqlglot.parse_one(sql, read="bigquery")
+    if isinstance(found, exp.Subquery):
+        order = found.args.get("order")
+        found.set("order", None)
+        found = exp.select("*").from_(exp.alias_(found, "found", table=True))
+        found.set("order", order)
+    return found.sql(dialect="duckdb")
+
+
 def _field(name: str, kind: str) -> Json:
     repeated = kind.endswith("[]")
     plain = kind.removesuffix("[]")
@@ -116,7 +128,13 @@ class _Handler(BaseHTTPRequestHandler):
             return
         project = self._project()
         sql = json.loads(body)["configuration"]["query"]["query"]
-        self._reply(self.bigquery.job(project, self.bigquery.run(sql), sql))
+        try:
+            identity = self.bigquery.run(sql)
+        except (duckdb.Error, sqlglot.ParseError) as problem:  # else the client would ask again for minutes
+            wrong = {"reason": "invalidQuery", "message": str(problem)}
+            self._reply({"error": {"code": 400, "message": str(problem), "errors": [wrong]}}, 400)
+            return
+        self._reply(self.bigquery.job(project, identity, sql))
 
     def do_GET(self) -> None:
         path, identity = urlsplit(self.path).path, urlsplit(self.path).path.rstrip("/").rpartition("/")[2]
@@ -138,9 +156,9 @@ class _Handler(BaseHTTPRequestHandler):
         parts = path.split("/")
         return {"projectId": self._project(), "datasetId": parts[-3], "tableId": parts[-1]}
 
-    def _reply(self, told: Json) -> None:
+    def _reply(self, told: Json, status: int = 200) -> None:
         content = json.dumps(told).encode()
-        self.send_response(200)
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
