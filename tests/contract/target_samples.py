@@ -172,7 +172,11 @@ def _member(data: bytes, name: str) -> str:
         return archive.read(name).decode() if name in archive.namelist() else ""
 
 
-HOOKS = Hooks(run=_executed, package=_packaged, infer=_inferred)
+def _no_json(_pipeline: Key, _value: Json) -> Json:
+    raise BadInput("The model takes tables, not custom JSON.")
+
+
+HOOKS = Hooks(run=_executed, package=_packaged, infer=_inferred, infer_json=_no_json)
 
 
 def vanish(target: Target, key: Key) -> None:
