@@ -97,6 +97,7 @@ def print_apscheduler(schedules: int, due: int) -> None:
     with TemporaryDirectory() as folder:
         found = measured(Path(folder), schedules, due)
     print(f"APScheduler, SQLite: {schedules} stored in {found.storing:.1f} s, {len(found.late)} of {due} handed over")
+    print(f"  its start: {found.starting * 1000:8.0f} ms")
     print_late("  due to handed over", found.late)
 
 
