@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from specrunner.cli.planning import clock
+from specrunner.cli.projects import readable_project
 from specrunner.cli.recording import Place, record_now, status_place
 from specrunner.cli.repeating import repeated
 from specrunner.cli.watching import Specs
-from specrunner.cli.wiring import read_specs
 from specrunner.core.errors import SpecrunnerError
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class _Keeper:
         if root is None:
             return
         target = LocalTarget(self._engine)
-        desired = read_specs(root, self._follows.environment, offline=True)
+        desired = readable_project(root, self._follows.environment)
         place: Place | None = status_place(root, desired)
         if place is None or place.shared is None:
             return

@@ -30,7 +30,7 @@ def restore(state: MemoryState, recorded: Recorded, order: PutOrder, prints: Map
     file_name = resource.payload.file_name if resource.payload is not None else ""
     name = server_name(state.quirks, resource.key)
     made = RawObject(state.new_id(), resource.key, name, kept(resource), file_name=file_name, token=order.token)
-    state.keep(made)
+    made = state.keep(replace(made, secrets=dict(prints)))
     state.records[resource.key] = record_of(order, prints)
     if recorded.state == SUSPENDED:
         state.suspended.add(made.id)
