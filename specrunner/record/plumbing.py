@@ -153,6 +153,10 @@ class Plumbing:
         done = self.run("-c", "user.useConfigOnly=true", "var", "GIT_COMMITTER_IDENT")
         return done.text.rpartition(" ")[0].rpartition(" ")[0] if done.code == 0 else _NOBODY
 
+    def inside(self, folder: Path) -> str:
+        """Where a folder lies in the work tree, with forward slashes."""
+        return folder.resolve().relative_to(self._at.resolve()).as_posix()
+
     @cached_property
     def usual_remote(self) -> str:
         """`origin`, or the only remote there is; empty where there is none, or nobody can tell which."""
@@ -234,6 +238,11 @@ class Plumbing:
         """The id that these bytes have in this repository, whose ids look `like` this one."""
         algorithm = hashlib.sha1 if len(like) == 40 else hashlib.sha256
         return algorithm(b"blob %d\0%s" % (len(data), data)).hexdigest()
+
+
+def is_nobody(identity: str) -> bool:
+    """Whether git was told no name, so that specrunner commits."""
+    return identity == _NOBODY
 
 
 def without_credentials(text: str) -> str:
