@@ -85,6 +85,12 @@ class Files(Mapping[str, bytes]):
         """The paths of the files that lie in a folder, which ends with a slash, and not deeper."""
         return self._inside.get(folder, [])
 
+    def under(self, *tops: str) -> Iterator[str]:
+        """The paths of the files in these folders at the top, however deep; the other folders are not gone through."""
+        for folder, paths in self._inside.items():
+            if folder.partition("/")[0] in tops:
+                yield from paths
+
     @cached_property
     def _inside(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
