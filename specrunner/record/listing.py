@@ -12,12 +12,15 @@ Fetch = Callable[[Iterable[str]], Mapping[str, bytes]]
 
 
 class Lazy(Mapping[str, bytes]):
-    """Files by path, whose bytes are fetched folder by folder; `ids` are what `fetch` knows the bytes by."""
+    """Files by path, whose bytes are fetched folder by folder; `ids` are what `fetch` knows the bytes by.
 
-    def __init__(self, ids: Mapping[str, str], fetch: Fetch) -> None:
+    What was fetched goes into `data`, by those ids, and what is there already is not fetched.
+    """
+
+    def __init__(self, ids: Mapping[str, str], fetch: Fetch, data: dict[str, bytes] | None = None) -> None:
         self._ids = ids
         self._fetch = fetch
-        self._data: dict[str, bytes] = {}
+        self._data: dict[str, bytes] = {} if data is None else data
 
     def __getitem__(self, path: str) -> bytes:
         wanted = self._ids[path]

@@ -175,6 +175,22 @@ class Plumbing:
                 found[path] = blob
         return found
 
+    def moved(self, old: str, new: str, prefix: str = "") -> dict[str, str] | None:
+        """The paths below `prefix` that differ between two commits, with their blobs in the new one; empty for none.
+
+        None where git can't tell, since one of the commits is not here.
+        """
+        done = self.run("diff-tree", "-r", "-z", "--no-renames", old, new)
+        if done.code:
+            return None
+        parts = done.text.split("\0")
+        found = {}
+        for meta, path in zip(parts[0::2], parts[1::2], strict=False):
+            _, mode, _, blob, _ = meta.split(" ")
+            if path.startswith(prefix):
+                found[path] = blob if mode.startswith("100") else ""
+        return found
+
     def blobs(self, ids: Iterable[str]) -> dict[str, bytes]:
         """The bytes of blobs, by their ids."""
         wanted = list(dict.fromkeys(ids))
