@@ -112,7 +112,8 @@ class Target(Protocol):
     def restore(self, recorded: Recorded, order: PutOrder, note: Note = silent) -> None:
         """Bring an object back that only the status files know; `order.resource` is as it was recorded.
 
-        Its intents count as carried out, as recorded, and start nothing.
+        Its intents count as carried out, as recorded, and start nothing. A task that is made here and was recorded as
+        `SUSPENDED` is so from its first moment on.
         """
 
     def stored(self, key: Key) -> Stored | None:

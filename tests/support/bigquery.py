@@ -21,6 +21,7 @@ import duckdb
 import sqlglot
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from sqlglot import exp
 
 Json = dict[str, Any]
 _TYPES = {"DOUBLE": "FLOAT", "FLOAT": "FLOAT", "BIGINT": "INTEGER", "INTEGER": "INTEGER", "VARCHAR": "STRING"}
@@ -54,7 +55,7 @@ class BigQuery:
 
     def run(self, sql: str) -> str:
         """Carry out a query in BigQuery's own words; the id of its results."""
-        (words,) = sqlglot.transpile(sql, read="bigquery", write="duckdb")
+        words = _in_duckdb(sql)
         identity = uuid.uuid4().hex
         with self._lock:
             cursor = self.database.execute(words)
@@ -63,6 +64,18 @@ class BigQuery:
         fields = [_field(name, kind) for name, kind in columns]
         self.results[identity] = fields, [{"f": [{"v": _cell(cell)} for cell in row]} for row in rows]
         return identity
+
+    def insert(self, table: str, rows: list[Json]) -> None:
+        """Add rows, as the client's `insert_rows_json` sends them."""
+        with self._lock:
+            for row in rows:
+                places = ", ".join("?" for _ in row)
+                self.database.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({places})", list(row.values()))
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """What a query of DuckDB's own gives, for tests that look."""
+        with self._lock:
+            return list(self.database.execute(sql).fetchall())
 
     def job(self, project: str, identity: str, sql: str = "") -> Json:
         """What the client is told of a query."""
@@ -88,6 +101,17 @@ class BigQuery:
         }
 
 
+def _in_duckdb(sql: str) -> str:
+    """The query in DuckDB's words, which has no order behind a select in brackets."""
+    found = sqlglot.parse_one(sql, read="bigquery")
+    if isinstance(found, exp.Subquery):
+        order = found.args.get("order")
+        found.set("order", None)
+        found = exp.select("*").from_(exp.alias_(found, "found", table=True))
+        found.set("order", order)
+    return found.sql(dialect="duckdb")
+
+
 def _field(name: str, kind: str) -> Json:
     repeated = kind.endswith("[]")
     plain = kind.removesuffix("[]")
@@ -109,14 +133,32 @@ class _Handler(BaseHTTPRequestHandler):
     bigquery: BigQuery
 
     def do_POST(self) -> None:
+        try:
+            self._post()
+        except Exception as problem:  # the client asks again for ten minutes where it gets no answer at all
+            self._reply({"error": {"code": 400, "message": repr(problem)}}, 400)
+
+    def _post(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if self.path == "/token":
             self.bigquery.tokens += 1
             self._reply({"access_token": "opaque", "expires_in": 3600, "token_type": "Bearer"})
             return
         project = self._project()
+        path = urlsplit(self.path).path
+        if path.endswith("/insertAll"):
+            dataset, table = path.split("/")[-4:-1:2]
+            self.bigquery.insert(f"{dataset}.{table}", [row["json"] for row in json.loads(body)["rows"]])
+            self._reply({"kind": "bigquery#tableDataInsertAllResponse"})
+            return
         sql = json.loads(body)["configuration"]["query"]["query"]
-        self._reply(self.bigquery.job(project, self.bigquery.run(sql), sql))
+        try:
+            identity = self.bigquery.run(sql)
+        except (duckdb.Error, sqlglot.ParseError) as problem:  # else the client would ask again for minutes
+            wrong = {"reason": "invalidQuery", "message": str(problem)}
+            self._reply({"error": {"code": 400, "message": str(problem), "errors": [wrong]}}, 400)
+            return
+        self._reply(self.bigquery.job(project, identity, sql))
 
     def do_GET(self) -> None:
         path, identity = urlsplit(self.path).path, urlsplit(self.path).path.rstrip("/").rpartition("/")[2]
@@ -138,9 +180,9 @@ class _Handler(BaseHTTPRequestHandler):
         parts = path.split("/")
         return {"projectId": self._project(), "datasetId": parts[-3], "tableId": parts[-1]}
 
-    def _reply(self, told: Json) -> None:
+    def _reply(self, told: Json, status: int = 200) -> None:
         content = json.dumps(told).encode()
-        self.send_response(200)
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
