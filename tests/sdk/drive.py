@@ -18,7 +18,7 @@ URL, FOLDER = sys.argv[1], Path(sys.argv[2])
 VERSION = wallaroo.__version__
 OURS = "specrunner" in VERSION
 OLD = VERSION == versions.OLD
-PATIENCE = 60.0
+PATIENCE = 300.0  # seconds; an environment may have to be built, with a cold cache on a busy machine
 AGO = datetime.now(tz=UTC)
 
 
