@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from specrunner.cli.planning import clock
@@ -53,6 +53,10 @@ class OrderClaims:
             if self._taken is None:
                 self._taken = self._book.claim_orders(self._orders(), clock().now())
         return self._taken.get(task)
+
+    def renewing(self) -> AbstractContextManager[None]:
+        """Meanwhile orders that are claimed here stay claimed, however long their runs take."""
+        return self._book.renewing(clock().now) if self._book is not None else nullcontext()
 
     def release(self, outcome: Outcome) -> None:
         """Give back what was claimed and never begun."""

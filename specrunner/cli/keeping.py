@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from specrunner.cli.planning import clock
+from specrunner.cli.projects import readable_project
 from specrunner.cli.recording import Place, record_now, status_place
+from specrunner.cli.repeating import repeated
 from specrunner.cli.watching import Specs
-from specrunner.cli.wiring import read_specs
 from specrunner.core.errors import SpecrunnerError
 
 if TYPE_CHECKING:
@@ -32,29 +32,16 @@ class Follows:
     environment: str | None = None
 
 
-@contextmanager
-def recorded(specs: Specs, engine: Engine, follows: Follows | None = None, window: float = WINDOW) -> Iterator[None]:
+def recorded(
+    specs: Specs, engine: Engine, follows: Follows | None = None, window: float = WINDOW
+) -> AbstractContextManager[None]:
     """Record meanwhile, in a thread of its own that nothing waits for, and once more at the end.
 
     The specs say where to; they may move, or not be there yet. `follows` is there where a controller is.
 
     Only a branch is written: a folder of the work tree is the user's, and is written when he applies.
     """
-    ended = threading.Event()
-    keeper = _Keeper(specs, engine, follows or Follows(lambda: None))
-
-    def loop() -> None:
-        while not ended.wait(window):
-            keeper.keep()
-        keeper.keep()
-
-    thread = threading.Thread(target=loop, name="records", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
+    return repeated("records", _Keeper(specs, engine, follows or Follows(lambda: None)).keep, window)
 
 
 class _Keeper:
@@ -90,7 +77,7 @@ class _Keeper:
         if root is None:
             return
         target = LocalTarget(self._engine)
-        desired = read_specs(root, self._follows.environment, offline=True)
+        desired = readable_project(root, self._follows.environment)
         place: Place | None = status_place(root, desired)
         if place is None or place.shared is None:
             return

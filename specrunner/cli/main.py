@@ -43,7 +43,7 @@ COMMANDS: Final = {
     "suspend": "tasks",
     "resume": "tasks",
     "backfill": "backfilling",
-    "infer": "pipelines",
+    "infer": "inferring",
     "pipeline": "pipelines",
     "env": "environments",
     "doctor": "doctor",

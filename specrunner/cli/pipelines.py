@@ -1,18 +1,17 @@
-"""infer and pipeline: inference from the command line, and a look at pipelines, their deployments and their logs."""
+"""pipeline: a look at pipelines, their deployments and their logs of inferences."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from specrunner.cli.backfilling import instant
-from specrunner.cli.rows import TABLE, Shown, Write, counting, output_options, printing, show, writing
+from specrunner.cli.rows import TABLE, output_options, printing, show
 from specrunner.cli.terminal import say, say_json, table
 from specrunner.cli.wiring import directory_option, find_key, json_option, open_target
 from specrunner.core.errors import SpecrunnerError
@@ -21,8 +20,6 @@ from specrunner.core.values import Json, iso
 from specrunner.report.lines import Line, counted
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from specrunner.targets.serving import PipelineView, Serving, Span, VersionView
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -33,50 +30,6 @@ _MORE = {
     "ByteLimited": "Pipeline log size limit exceeded: a page has 1 MiB at most.",
     "SchemaChange": "The columns of the log changed here: ask for the other rows by their time.",
 }
-
-
-@click.command()
-@click.argument("pipeline")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
-@click.option("--limit", type=click.IntRange(1), default=10, show_default=True, help="Rows to show as a table.")
-@click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), help="Write all rows to .arrow, .csv, .parquet or .json."
-)
-@output_options
-@directory_option
-def infer(root: Path, pipeline: str, file: Path, limit: int, out: Path | None, output: str, as_json: bool) -> None:
-    """Infer on the rows of FILE through a deployed PIPELINE.
-
-    FILE is .arrow, .df.json, .csv or .parquet, or `-` for what is piped in. It is inferred on part by part, so that
-    it may be larger than memory; JSON is read whole.
-    """
-    from specrunner.engine import tables
-
-    output = "json" if as_json else output
-    shown = Shown(limit)
-    source = cast("BinaryIO", sys.stdin.buffer) if str(file) == "-" else file
-    with ExitStack() as stack:
-        target = stack.enter_context(open_target(root, must_exist=True))
-        key = find_key(target, Kind.PIPELINE, pipeline)
-        chunks = stack.enter_context(tables.read_chunks(source))
-        takers: list[Write] = [stack.enter_context(writing(out))] if out is not None else []
-        takers.append(shown.add if output == TABLE else stack.enter_context(printing(output)))
-        count = stack.enter_context(counting("inferring"))
-        for result in _answers(chunks, lambda rows: target.infer_table(key, rows)):
-            for take in takers:
-                take(result)
-            count(result.num_rows)
-    if output == TABLE:
-        shown.show()
-    if out is not None:
-        say([Line(f"All rows: {out}")], stderr=output != TABLE)
-
-
-def _answers(chunks: Iterator[pa.Table], ask: Callable[[Callable[[], pa.Table]], pa.Table]) -> Iterator[pa.Table]:
-    """The answer to each of the tables; the first is read once it is known that the pipeline serves."""
-    yield ask(lambda: next(chunks))
-    for chunk in chunks:
-        yield ask(lambda chunk=chunk: chunk)  # type: ignore[misc]
 
 
 @click.group()
@@ -93,7 +46,7 @@ def _serving(root: Path) -> Iterator[Serving]:
         if not isinstance(target, Serving):
             raise SpecrunnerError(
                 f"The target {target.name!r} does not tell of its pipelines here.",
-                remedy="Run this where `specrunner serve` runs, in the folder of the specs.",
+                remedy="Ask that platform's own tools.",
             )
         yield target
 
@@ -214,7 +167,7 @@ def _span_options(command: _Command) -> _Command:
 def logs(
     root: Path, name: str, limit: int | None, start: datetime | None, end: datetime | None, output: str, as_json: bool
 ) -> None:
-    """Show what a pipeline was asked and has answered: the newest first, or a span of time from its beginning."""
+    """Show what a pipeline was asked and has answered: the newest row first, or a span of time from its beginning."""
     output = "json" if as_json else output
     with _serving(root) as target:
         found = target.logged(_found(target, name), limit, _span(start, end))

@@ -75,6 +75,8 @@ def run(
         say(left_alone_lines(), stderr=True)
     if not ended.status.ended:
         return INTERRUPTED if wait else 0
+    if not wait and ended.started is not None:  # it was started; that it has ended by now is chance
+        return 0
     return 0 if ended.succeeded else RUN_FAILED
 
 

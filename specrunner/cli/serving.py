@@ -38,6 +38,13 @@ TAKEN_OVER = 1
 @click.option(
     "--max-runs", type=click.IntRange(1), help="How many runs are under way at once; default: twice the processors."
 )
+@click.option(
+    "--run-env",
+    "named",
+    metavar="NAME[=VALUE]",
+    multiple=True,
+    help="Give every run this variable, with the value that it has here or the one that is said; may be repeated.",
+)
 @following_options
 def serve(
     root: Path,
@@ -47,6 +54,7 @@ def serve(
     tls_key: Path | None,
     opened: bool,
     max_runs: int | None,
+    named: tuple[str, ...],
     following: Following,
 ) -> int:
     """Host what was applied here: schedules fire, services are kept alive, runs and people get their API.
@@ -67,12 +75,11 @@ def serve(
     controller = controller_of(following.repo, following, root / STATE_FOLDER) if following.repo is not None else None
     if controller is None:
         check_folder(root)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    for name in ("uvicorn", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)  # what they say of their start and end, we say ourselves
+    _log()
     besides = webhook(following, controller)
     with open_engine(root / STATE_FOLDER, listening.loopback_port, besides, listening.serving) as engine:
         listening.check_token(engine)
+        engine.runs.pass_on(named)
         host = engine.host(max_runs or 2 * (os.cpu_count() or 1))
         specs = controller.specs if controller else lambda: root
         follows = Follows(lambda: for_records(remembered(root)), following.environment) if controller else None
@@ -86,6 +93,12 @@ def serve(
         return TAKEN_OVER
     say([Line(f"Stopped. {counted(going, 'run')} under way; the next `specrunner serve` takes up what is.")])
     return 0
+
+
+def _log() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    for name in ("uvicorn", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # what they say of their start and end, we say ourselves
 
 
 def check_folder(root: Path) -> None:

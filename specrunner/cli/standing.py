@@ -48,6 +48,8 @@ def for_records(known: Memory | None) -> Followed | None:
         standing=str(known.standing),
         problem=known.problem,
         since=known.since,
+        unhealed=known.unhealed,
+        unhealed_since=known.unhealed_since,
     )
 
 
@@ -64,6 +66,8 @@ def standing_json(known: Memory) -> Mapping[str, Json]:
         "looked": known.looked or None,
         "unreachable": known.unreachable or None,
         "unreachable_since": known.unreachable_since or None,
+        "unhealed": known.unhealed or None,
+        "unhealed_since": known.unhealed_since or None,
     }
 
 
@@ -81,6 +85,10 @@ def standing_lines(known: Memory, now: datetime) -> list[Line]:
         since = f", first {_ago(known.since, now)}" if known.since else ""
         lines.append(Line(f"newest  {known.seen[:_SHOWN]}  {words}{since}", style))
     lines += [Line(f"    {line}") for line in known.problem.strip().splitlines()]
+    if known.unhealed:
+        since = _ago(known.unhealed_since, now)
+        lines.append(Line(f"What is live can't be put as {known.good[:_SHOWN]} declares it, first {since}:", "error"))
+        lines += [Line(f"    {line}") for line in known.unhealed.strip().splitlines()]
     return [*lines, Line()]
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from specrunner.cli.planning import clock
+from specrunner.cli.projects import readable_project
 from specrunner.cli.recording import status_place, warn
 from specrunner.cli.standing import remembered, standing_json, standing_lines
 from specrunner.cli.terminal import say, say_json, table
@@ -21,7 +22,6 @@ from specrunner.cli.wiring import (
     interruptible,
     json_option,
     open_target,
-    read_specs,
 )
 from specrunner.core.errors import SpecrunnerError
 from specrunner.core.keys import Key, Kind
@@ -99,7 +99,7 @@ def _recorded(root: Path, environment: str | None) -> list[Shown]:
     """What the records tell. Raises SpecrunnerError where the project wants none."""
     from specrunner.record.ticks import last_recorded
 
-    desired = read_specs(root, environment, offline=True)
+    desired = readable_project(root, environment)
     place = status_place(root, desired)
     if place is None:
         raise SpecrunnerError(

@@ -16,6 +16,7 @@ from specrunner.cli.claiming import book_of
 from specrunner.cli.notifying import TAIL, run_page, tell
 from specrunner.cli.options import plaintext_option
 from specrunner.cli.planning import Request, at_commit, clock, history, secrets_of
+from specrunner.cli.projects import lasting_project
 from specrunner.cli.recording import Place, status_place, warn
 from specrunner.cli.runs import INTERRUPTED, RUN_FAILED
 from specrunner.cli.terminal import say, say_json
@@ -24,7 +25,6 @@ from specrunner.cli.wiring import (
     environment_option,
     interruptible,
     json_option,
-    load_desired,
     open_target,
 )
 from specrunner.core.decide import Wishes
@@ -69,7 +69,7 @@ def tick(root: Path, environment: str | None, allow_plaintext: bool, max_runs: i
     """
     from specrunner.reconcile.lease import held, this_process
 
-    desired = load_desired(root, environment, offline=True)
+    desired = lasting_project(root, environment)
     place = status_place(root, desired)
     if place is None:
         raise UsageError(
@@ -131,7 +131,7 @@ class _Careful:
 
     def __init__(self, book: StatusBook, place: Place) -> None:
         self._book, self._place = book, place
-        self.claim, self.record = book.claim, book.record
+        self.claim, self.renewing, self.record = book.claim, book.renewing, book.record
         self.ended: dict[Key, tuple[RunState, ...]] = {}
 
     def memories(self, now: datetime) -> tuple[list[TaskMemory], Records]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from specrunner.cli.notifying import TAIL, declared_notifications, secrets_at, tell
+from specrunner.cli.repeating import repeated
 from specrunner.core.keys import Key
 from specrunner.core.news import news_of_run
 from specrunner.core.outcome import RunView
@@ -26,23 +26,9 @@ _BEFORE: Final = 20  # runs of a task among which the one before is looked for
 _logger = logging.getLogger(__name__)
 
 
-@contextmanager
-def telling(engine: Engine, specs: Specs, every: float = EVERY) -> Iterator[None]:
+def telling(engine: Engine, specs: Specs, every: float = EVERY) -> AbstractContextManager[None]:
     """While inside, those whom the specs name are told of runs that end. The specs may move, or not be there yet."""
-    leaving, teller = threading.Event(), Teller(engine, specs)
-
-    def watch() -> None:
-        while not leaving.wait(every):
-            teller.look()
-        teller.look()
-
-    thread = threading.Thread(target=watch, name="notifications", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        leaving.set()
-        thread.join(every)
+    return repeated("notifications", Teller(engine, specs).look, every, patience=every)
 
 
 class Teller:

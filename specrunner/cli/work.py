@@ -247,7 +247,7 @@ def _execute(work: Work, planned: Planned, restores: tuple[Restore, ...], journa
             options=Options(wait=how.wait, wait_timeout=how.wait_timeout, claim=claims),
             lost=work.lost,
         )
-        with interruptible(execution.interrupt):
+        with interruptible(execution.interrupt), claims.renewing():
             outcome = execution.run()
     claims.release(outcome)
     return outcome

@@ -65,6 +65,7 @@ class Controller:
     _leaving: threading.Event = field(default_factory=threading.Event)
     _news: threading.Event = field(default_factory=threading.Event)
     _warned: str = ""  # what was said last of a remote that can't be reached: said once
+    _kept: set[str] = field(default_factory=set)  # the commits of the last look
     _not_before: float = 0.0  # on the monotonic clock: when what has failed is tried again
 
     def run(self) -> None:
@@ -104,9 +105,15 @@ class Controller:
         if known.valid and (not known.failures or self.clock.monotonic() >= self._not_before):
             known = self._applied(known)
         if known.good and not (known.valid and known.good == known.seen):
-            self._healed(known)
-        self.mirror.keep({known.seen, known.good})
+            known = self._healed(known)
+        self._keep(known)
         return known
+
+    def _keep(self, known: Memory) -> None:
+        """Have the work trees of what is known, and those of the look before: somebody may be reading there yet."""
+        wanted = {known.seen, known.good}
+        self.mirror.keep(wanted | self._kept)
+        self._kept = wanted
 
     def _looked(self, known: Memory) -> Memory:
         """What is known once the branch was looked at; a remote that can't be reached changes nothing live."""
@@ -143,16 +150,25 @@ class Controller:
         if found.verdict is Verdict.DONE:
             if known.good != known.seen or known.problem:
                 _logger.info("action=apply commit=%s it is live", known.seen[:12])
-            return self._saved(self._told(replace(known, good=known.seen, failures=0), ""))
+            return self._saved(self._told(self._standing(replace(known, good=known.seen, failures=0), ""), ""))
         _logger.warning("action=apply commit=%s verdict=%s %s", known.seen[:12], found.verdict, found.words)
         good = known.seen if found.verdict is Verdict.PARTLY else known.good
         self._not_before = self.clock.monotonic() + self._patience(known.failures)
         return self._saved(self._told(replace(known, good=good, failures=known.failures + 1), found.words))
 
-    def _healed(self, known: Memory) -> None:
+    def _healed(self, known: Memory) -> Memory:
+        """Whatever somebody else changed is put as the last good commit declares it; what is known then."""
         found = self.commands.apply(self.mirror.specs_at(known.good))
-        if found.verdict is not Verdict.DONE and not self._leaving.is_set():
+        if found.verdict is not Verdict.DONE and self._leaving.is_set():
+            return known
+        if found.words != known.unhealed and found.verdict is not Verdict.DONE:
             _logger.warning("action=heal commit=%s verdict=%s %s", known.good[:12], found.verdict, found.words)
+        return self._saved(self._standing(known, "" if found.verdict is Verdict.DONE else found.words))
+
+    def _standing(self, known: Memory, unhealed: str) -> Memory:
+        """With that word of what can't be healed, which is since now unless it can't for some time already."""
+        since = known.unhealed_since or self._now()
+        return replace(known, unhealed=unhealed, unhealed_since=since if unhealed else "")
 
     def _told(self, known: Memory, problem: str) -> Memory:
         """With that problem, which is since now unless it stood there already."""

@@ -29,7 +29,8 @@ class Memory:
     `failures` counts tries in a row that did not come to a good end.
 
     `repository` and `branch` are what is followed, and `looked` is when that was fetched last. `unreachable` says why
-    it can't be since `unreachable_since`.
+    it can't be since `unreachable_since`. `unhealed` says why what somebody else changed on the target can't be put as
+    `good` declares it, since `unhealed_since`.
     """
 
     seen: str = ""
@@ -43,6 +44,8 @@ class Memory:
     looked: str = ""
     unreachable: str = ""
     unreachable_since: str = ""
+    unhealed: str = ""
+    unhealed_since: str = ""
 
     @property
     def standing(self) -> Standing:

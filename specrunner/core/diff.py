@@ -160,7 +160,8 @@ def drift(live: LiveObject) -> tuple[FieldChange, ...]:
     if live.applied is None or live.presence is not Presence.PRESENT:
         return ()
     found = changes(_as_applied(live, live.applied), live)
-    return tuple(change for change in found if change.drift)
+    exchanged = (_exchanged(live, path) for path in sorted(live.secrets) if _is_exchanged(live, path))
+    return (*(change for change in found if change.drift), *exchanged)
 
 
 def _as_applied(live: LiveObject, applied: JsonObject) -> Resource:
@@ -178,15 +179,40 @@ def secret_changes(
     """
     if live.presence is Presence.RECORDED:
         return ()
-    found = []
-    for path in resource.secrets:
-        before, now = live.secrets.get(path), fingerprints.get(path)
-        if now is not None and before == now:
-            continue
-        reason = "its value changed" if now is not None else "its source can't be read here: unknown until apply"
-        if now is None and before is not None:
-            continue  # not readable now, applied before: nothing says that it changed
-        rule = rule_for(resource.key.kind, path)
-        old = SECRET if before is not None else None
-        found.append(FieldChange(path, field_action(rule, resource.spec), reason, old, SECRET))
-    return tuple(found)
+    found = (_secret_change(resource, live, path, fingerprints.get(path)) for path in resource.secrets)
+    return tuple(change for change in found if change is not None)
+
+
+def _secret_change(resource: Resource, live: LiveObject, path: str, now: str | None) -> FieldChange | None:
+    before, exchanged = live.secrets.get(path), _is_exchanged(live, path)
+    if before is not None and now in (before, None):  # one that can't be read now: nothing says that it changed
+        return _exchanged(live, path, resource.spec) if exchanged else None
+    change = FieldChange(
+        path,
+        field_action(rule_for(resource.key.kind, path), resource.spec),
+        "its value changed" if now else "its source can't be read here: unknown until apply",
+        None if before is None else SECRET,
+        SECRET,
+    )
+    if exchanged and _held(live, path) == now:
+        return replace(change, action=Action.UPDATE, reason=ALREADY_SO)
+    if exchanged:
+        reason = f"{change.reason}, and on the target by somebody else"
+        return replace(change, reason=reason, live=SECRET if _held(live, path) else None)
+    return change
+
+
+def _is_exchanged(live: LiveObject, path: str) -> bool:
+    """Whether the target has another secret there than the one that was applied, as far as it can tell."""
+    before = live.secrets.get(path)
+    return before is not None and live.held is not None and _held(live, path) != before
+
+
+def _held(live: LiveObject, path: str) -> str | None:
+    return None if live.held is None else live.held.get(path)
+
+
+def _exchanged(live: LiveObject, path: str, spec: JsonObject | None = None) -> FieldChange:
+    action = field_action(rule_for(live.key.kind, path), live.applied or {} if spec is None else spec)
+    now = None if _held(live, path) is None else SECRET
+    return FieldChange(path, action, SOMEBODY_ELSE, SECRET, SECRET, now, drift=True)

@@ -68,7 +68,7 @@ class StepOutcome:
     """What became of one step; `because` is the step that kept it from being done.
 
     `tries` is how often it was begun before it was done or given up; `stale` says that it failed because the live
-    object was no longer the one that it was planned for.
+    object was no longer the one that it was planned for; `waited`, that the end of its run was waited for.
     """
 
     step: Step
@@ -79,6 +79,19 @@ class StepOutcome:
     seconds: float = 0.0
     tries: int = 1
     stale: bool = False
+    waited: bool = True
+
+    @property
+    def failed_run(self) -> RunView | None:
+        """Its run, where that ended otherwise than well and the apply answers for that.
+
+        It does not for a run that it left to itself: whether such a one has ended already is chance. But that it
+        could not even be started is no chance.
+        """
+        run = self.run
+        if run is None or run.succeeded or not run.status.ended:
+            return None
+        return run if self.waited or run.started is None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +117,8 @@ class Outcome:
 
     @property
     def unsuccessful_runs(self) -> tuple[RunView, ...]:
-        """The runs that this apply started and that ended otherwise than well; one that goes on is not among them."""
-        return tuple(o.run for o in self.steps if o.run is not None and o.run.status.ended and not o.run.succeeded)
+        """The runs that this apply started and that ended otherwise than well, as far as it waited for them."""
+        return tuple(run for step in self.steps if (run := step.failed_run) is not None)
 
     @property
     def left(self) -> tuple[StepOutcome, ...]:

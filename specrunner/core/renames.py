@@ -28,11 +28,13 @@ class Renamed:
     """The live objects by their new keys.
 
     `former` tells, for each object that is to be renamed, the key it has when that is done: of something inside of
-    a renamed workspace, the one that it has there. `blocked` says in words why a rename is not carried out.
+    a renamed workspace, the one that it has there. `origin` tells, for each object that has another key now, the one
+    under which the target has it. `blocked` says in words why a rename is not carried out.
     """
 
     live: Live
     former: Mapping[Key, Key] = field(default_factory=dict)
+    origin: Mapping[Key, Key] = field(default_factory=dict)
     blocked: Mapping[Key, str] = field(default_factory=dict)
     notices: tuple[Notice, ...] = ()
 
@@ -64,6 +66,7 @@ def _round(desired: Desired, found: Renamed, keys: Iterable[Key]) -> Renamed:
     return Renamed(
         live=_through(found.live, moved),
         former={**found.former, **{new: old for old, new in taken.items()}},
+        origin={**found.origin, **{new: found.origin.get(old, old) for old, new in moved.items()}},
         blocked={**found.blocked, **_blocked(found.live, taken, desired.owner)},
         notices=tuple(notices),
     )

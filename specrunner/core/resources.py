@@ -101,8 +101,9 @@ class LiveObject:
     """One object as the target has it.
 
     `spec` is what is in force now, in the shape of `Resource.spec`; `applied` what a project last put there
-    (None where nobody owns it); `secrets` the keyed fingerprints of the secrets then applied; `intents` the
-    status of the last run of each intent of a run-once task. `opaque` are dotted paths that the target accepts and
+    (None where nobody owns it); `secrets` the keyed fingerprints of the secrets then applied, `held` those of what the
+    target has at the same paths now (None where it can't tell); `intents` the status of the last run of each intent of
+    a run-once task. `opaque` are dotted paths that the target accepts and
     never tells, or tells masked: there, what was applied counts as live. `applied_labels` are the labels that a
     project last put there, for targets that add some of their own; None says that `labels` are just those.
     """
@@ -122,11 +123,14 @@ class LiveObject:
     presence: Presence = Presence.PRESENT
     opaque: frozenset[str] = frozenset()
     applied_labels: Mapping[str, str] | None = None
+    held: Mapping[str, str] | None = None
 
     @property
     def fingerprint(self) -> str:
         """Changes whenever anything changes that a plan was made from; states and runs move on by themselves."""
         ours = [str(self.owner), self.applied, metadata_of(self), dict(self.secrets)]
+        if self.held is not None and self.held != self.secrets:
+            ours.append(dict(self.held))
         return digest([self.id, self.spec, ours])
 
 

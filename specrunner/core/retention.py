@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from specrunner.core.lifecycle import RunState
+
+RECENT = timedelta(minutes=1)  # so long a run stays whole: who waits for its end or follows its log still reads of it
 
 
 class Outcome(StrEnum):
@@ -47,24 +49,26 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """The runs whose folder may go, and those of them whose record may go as well."""
+    """The runs whose folder may go, and those of them whose record may go as well; `soon`: more may in a while."""
 
     folders: frozenset[str] = frozenset()
     records: frozenset[str] = frozenset()
+    soon: bool = False
 
 
-def expired(runs: Iterable[Kept], history: History, settled: datetime | None = None) -> Expired:
+def expired(runs: Iterable[Kept], history: History, now: datetime, settled: datetime | None = None) -> Expired:
     """What may go of the runs of one task, the newest of each outcome being kept.
 
-    A run that has not ended stays whole. A record stays while something is decided by it: the newest of each intent
-    says that it was carried out, and one of an instant after `settled` (the clock was stepped back) keeps that
-    instant from running twice.
+    A run that has not ended stays whole, and so does one that has ended a moment ago. A record stays while something
+    is decided by it: the newest of each intent says that it was carried out, and one of an instant after `settled`
+    (the clock was stepped back) keeps that instant from running twice.
     """
     newest = sorted(runs, key=_age, reverse=True)
     left = {outcome: history.of(outcome) for outcome in Outcome}
     intents: set[str] = set()
     folders: set[str] = set()
     records: set[str] = set()
+    soon = False
     for run in newest:
         decides = _is_ahead(run, settled) or (run.intent is not None and run.intent not in intents)
         intents |= {run.intent} if run.intent is not None else set()
@@ -72,10 +76,14 @@ def expired(runs: Iterable[Kept], history: History, settled: datetime | None = N
             continue
         outcome = outcome_of(run.state)
         left[outcome] -= 1
-        if left[outcome] < 0:
-            folders.add(run.run_id)
-            records |= set() if decides else {run.run_id}
-    return Expired(frozenset(folders), frozenset(records))
+        if left[outcome] >= 0:
+            continue
+        if _is_recent(run, now):
+            soon = True
+            continue
+        folders.add(run.run_id)
+        records |= set() if decides else {run.run_id}
+    return Expired(frozenset(folders), frozenset(records), soon)
 
 
 def outcome_of(state: RunState) -> Outcome:
@@ -87,6 +95,11 @@ def outcome_of(state: RunState) -> Outcome:
 
 def _age(run: Kept) -> tuple[datetime, datetime, str]:
     return (run.ended or run.created, run.created, run.run_id)
+
+
+def _is_recent(run: Kept, now: datetime) -> bool:
+    # What ended in the future was written down by a clock that was wrong, and may go.
+    return timedelta(0) <= now - (run.ended or run.created) < RECENT
 
 
 def _is_ahead(run: Kept, settled: datetime | None) -> bool:

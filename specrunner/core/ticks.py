@@ -18,7 +18,7 @@ from specrunner.core.overlap import Waiting, judged
 from specrunner.core.values import JsonObject, digest, iso
 
 CLAIM_GRACE: Final = timedelta(minutes=15)  # beside a run's own time: for its environment, and for telling its end
-LONGEST_CLAIM: Final = timedelta(hours=24)  # of a run without a timeout
+LONGEST_CLAIM: Final = timedelta(hours=2)  # of a run without a timeout; it is renewed while the run lives
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,11 @@ def lost_run(found: OpenRun) -> RunView:
         started=run.started,
         ended=found.until,
     )
+
+
+def is_worn(since: datetime, until: datetime, now: datetime) -> bool:
+    """Whether a claim has come to the second half of its time, so that whoever holds it had better renew it."""
+    return now - since >= (until - since) / 2
 
 
 def claimed_until(spec: JsonObject, now: datetime) -> datetime:

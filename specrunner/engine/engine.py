@@ -32,6 +32,7 @@ from specrunner.engine.ownership import Ownerships
 from specrunner.engine.packaging.environments import UvEnvironments
 from specrunner.engine.packaging.orchestrations import Orchestrations
 from specrunner.engine.ports import EnvironmentBuilder, Executor, RunApi
+from specrunner.engine.prints import Prints
 from specrunner.engine.records import SPEC, Run
 from specrunner.engine.rekeying import Reached, Rotated, nowhere, open_vault, rotate
 from specrunner.engine.remarks import Remarks
@@ -92,6 +93,7 @@ class Engine:
         self.facts = Facts(context)
         self.leases = Leases(context)
         self.ownership = Ownerships(context)
+        self.prints = Prints(context)
         self.users = Users(context)
         self.tags = Tags(context)
         self.remarks = Remarks(context)

@@ -23,7 +23,8 @@ class Holdings:
     version of each, `in_force` by a model's id the one that can be deployed where that isn't the newest, `identities`
     by a version's UUID what it is where that is more than its bytes. `deployments` are by the id of their pipeline,
     `orchestrations` every version, newest first. `intents` are, by the id of a task and by intent, the state of the
-    last run of that intent; `left` those of owned tasks that are gone, by their keys.
+    last run of that intent; `left` those of owned tasks that are gone, by their keys. `held` are the fingerprints of
+    the secrets that are stored now, where some were applied.
     """
 
     owners: Mapping[Key, Ownership] = field(default_factory=dict)
@@ -39,6 +40,7 @@ class Holdings:
     tasks: Sequence[Task] = ()
     intents: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     left: Mapping[Key, Mapping[str, str]] = field(default_factory=dict)
+    held: Mapping[Key, Mapping[str, str]] = field(default_factory=dict)
 
 
 def held_by(engine: Engine) -> Holdings:
@@ -64,4 +66,5 @@ def held_by(engine: Engine) -> Holdings:
             tasks=tasks,
             intents={task: observed(runs) for task, runs in engine.history.last_per_intent().items()},
             left={key: observed(engine.history.intents_left(str(key))) for key in gone},
+            held=engine.prints.all(owners),
         )

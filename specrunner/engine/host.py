@@ -141,9 +141,11 @@ class Host:
             self.leave()
 
     def _sweep(self) -> None:
-        retention = Retention(self.context)
+        retention, again = Retention(self.context), set[str]()
         while self._swept and not self._leaving.is_set():
-            retention.sweep(self._swept.pop())
+            task_id = self._swept.pop()
+            again |= {task_id} if retention.sweep(task_id) else set()
+        self._swept |= again
 
     def _loop(
         self, name: str, work: Callable[[], object], every: float, woken: threading.Event | None = None

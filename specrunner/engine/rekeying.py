@@ -23,8 +23,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection as Transaction
 
 from specrunner.core.errors import SpecrunnerError
-from specrunner.core.keys import Key, Kind
-from specrunner.core.values import JsonObject, Secret
+from specrunner.core.keys import Key
+from specrunner.engine import sealed
 from specrunner.engine.context import Context
 from specrunner.engine.store import tables
 from specrunner.engine.store.database import Database
@@ -142,8 +142,8 @@ def _seal_anew(context: Context, new: Vault, reached: Reached) -> tuple[int, int
 def _columns(transaction: Transaction, table: sa.Table, name: str, old: Vault, new: Vault) -> int:
     """Seal one column anew; how many rows that were."""
     rows = transaction.execute(sa.select(table.c.id, table.c[name])).all()
-    for identity, sealed in rows:
-        values = {name: new.encrypt(old.decrypt(sealed))}
+    for identity, token in rows:
+        values = {name: new.encrypt(old.decrypt(token))}
         transaction.execute(sa.update(table).where(table.c.id == identity).values(values))
     return len(rows)
 
@@ -168,19 +168,15 @@ def _fingerprints(transaction: Transaction, old: Vault, new: Vault) -> int:
     return count
 
 
-def _connection_secrets(transaction: Transaction, vault: Vault) -> dict[Key, dict[str, Secret]]:
+def _connection_secrets(transaction: Transaction, vault: Vault) -> dict[Key, sealed.Secrets]:
     rows = transaction.execute(sa.select(tables.connections.c.name, tables.connections.c.details))
-    opened: dict[str, JsonObject] = {name: vault.decrypt(sealed) for name, sealed in rows}
-    return {Key(Kind.CONNECTION, "", name): {"detailsFrom": Secret(found["secret"])} for name, found in opened.items()}
+    return dict(sealed.of_connection(name, vault.decrypt(details)) for name, details in rows)
 
 
-def _task_secrets(transaction: Transaction, vault: Vault) -> dict[Key, dict[str, Secret]]:
+def _task_secrets(transaction: Transaction, vault: Vault) -> dict[Key, sealed.Secrets]:
     columns = (tables.workspaces.c.name, tables.tasks.c.name, tables.tasks.c.secret_env)
     rows = transaction.execute(sa.select(*columns).select_from(tables.tasks.join(tables.workspaces)))
-    return {
-        Key(Kind.TASK, workspace, name): {f"secretEnv.{n}": Secret(text) for n, text in vault.decrypt(sealed).items()}
-        for workspace, name, sealed in rows
-    }
+    return dict(sealed.of_task(workspace, name, vault.decrypt(environment)) for workspace, name, environment in rows)
 
 
 def _note(transaction: Transaction, identity: str) -> None:

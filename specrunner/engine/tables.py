@@ -8,7 +8,7 @@ from specrunner.engine.serving.open_inference import BINARY_HEADER
 from specrunner.engine.serving.open_inference import metadata as open_metadata
 from specrunner.engine.serving.open_inference import read_request as read_open_request
 from specrunner.engine.serving.open_inference import write_answer as write_open_answer
-from specrunner.engine.serving.streams import read_chunks, write_chunks
+from specrunner.engine.serving.streams import is_custom_json, read_chunks, read_custom_json, write_chunks
 from specrunner.engine.serving.workers.columns import fields_of_schema
 
 __all__ = [
@@ -18,10 +18,12 @@ __all__ = [
     "decode",
     "encode",
     "fields_of_schema",
+    "is_custom_json",
     "media_of_header",
     "media_of_path",
     "open_metadata",
     "read_chunks",
+    "read_custom_json",
     "read_open_request",
     "read_table",
     "select_columns",

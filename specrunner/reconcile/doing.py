@@ -91,7 +91,7 @@ class Worker:
         trying = self._trying(told)
         try:
             run = self._done(step, resource, secrets, told, trying)
-            outcome = StepOutcome(step, Fate.DONE, run=run)
+            outcome = StepOutcome(step, Fate.DONE, run=run, waited=self.options.wait)
         except SpecrunnerError as problem:
             stale = isinstance(problem, StalePlan)
             outcome = StepOutcome(step, Fate.FAILED, told.problem(problem.diagnostics[0]), stale=stale)

@@ -51,10 +51,11 @@ class Stores:
 
 def previewed(plan: Plan, desired: Desired, live: Live, stores: Stores, now: datetime) -> Plan:
     """The same plan with previews. Opens only the bundles that differ; raises nothing."""
-    now_called, steps = renamed(desired, live).live, []
+    seen, steps = renamed(desired, live), []
     for step in plan.steps:
-        resource, before = desired.resources.get(step.key), now_called.get(step.key)
-        fires, files = _fires(step, resource, before, now), _files(step, resource, stores)
+        resource, before = desired.resources.get(step.key), seen.live.get(step.key)
+        fires = _fires(step, resource, before, now)
+        files = _files(step, resource, stores, seen.origin.get(step.key, step.key))
         steps.append(replace(step, fires=fires, files=files) if fires or files else step)
     return with_impact(with_steps(plan, steps), desired.resources)
 
@@ -79,14 +80,14 @@ def _instants(schedule: Json, now: datetime) -> tuple[str, ...]:
         return ()
 
 
-def _files(step: Step, resource: Resource | None, stores: Stores) -> tuple[FileChange, ...]:
-    """For an orchestration that gets other bytes."""
+def _files(step: Step, resource: Resource | None, stores: Stores, live_key: Key) -> tuple[FileChange, ...]:
+    """For an orchestration that gets other bytes; it may be live under another key, or in another workspace."""
     if step.key.kind is not Kind.ORCHESTRATION or resource is None or resource.payload is None:
         return ()
     if all(change.path != "sha" for change in step.changes):
         return ()
     try:
-        before = stores.bytes_of(step.renamed_from or step.key)
+        before = stores.bytes_of(live_key)
         return () if before is None else file_changes(before, resource.payload.read())
     except (SpecrunnerError, ValueError, OSError):
         return ()

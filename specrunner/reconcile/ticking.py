@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Protocol
@@ -37,6 +38,9 @@ class Book(Protocol):
 
     def claim(self, tasks: Mapping[Key, TaskMemory], runs: Sequence[RunView]) -> list[RunView]:
         """Those of the runs that are ours to carry out. Raises SpecrunnerError where nobody can say."""
+
+    def renewing(self, now: Callable[[], datetime]) -> AbstractContextManager[None]:
+        """Meanwhile what was claimed stays claimed, however long its runs take."""
 
     def record(
         self,
@@ -96,7 +100,8 @@ class Ticking:
         found.taken += len(wanted) - len(won)
         if not won:
             return False
-        ended = self._carry_out(won, records)
+        with self.book.renewing(self.now):
+            ended = self._carry_out(won, records)
         found.ran += ended
         self.book.record(_of(objects, ended), [run for run in ended if run.status.ended], self.target.log, self.now())
         return True

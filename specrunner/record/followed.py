@@ -21,6 +21,7 @@ class Followed:
 
     `live` is the commit that was applied last, `seen` the newest of the branch, and `standing` what has become of that
     one. `problem` says what stands against it, in words for people, and `since` from when on, as text in UTC.
+    `unhealed` says, with its own since, why what is live can't be kept as `live` declares it.
     """
 
     repository: str
@@ -30,6 +31,8 @@ class Followed:
     standing: str
     problem: str = ""
     since: str = ""
+    unhealed: str = ""
+    unhealed_since: str = ""
 
 
 def controller_file(owner: Owner, followed: Followed) -> dict[str, Json]:
@@ -46,6 +49,7 @@ def controller_file(owner: Owner, followed: Followed) -> dict[str, Json]:
         "standing": followed.standing,
         "problem": followed.problem or None,
         "since": followed.since or None,
+        **({"unhealed": followed.unhealed, "unhealedSince": followed.unhealed_since} if followed.unhealed else {}),
     }
 
 
@@ -56,6 +60,8 @@ def followed_in(data: bytes) -> Followed | None:
         if found["kind"] != _KIND:
             return None
         names = ("repository", "branch", "live", "seen", "standing", "problem", "since")
-        return Followed(**{name: str(found[name] or "") for name in names})
-    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError):
+        unhealed, since = (str(found.get(name) or "") for name in ("unhealed", "unhealedSince"))
+        told = {name: str(found[name] or "") for name in names}
+        return Followed(**told, unhealed=unhealed, unhealed_since=since)
+    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, AttributeError):
         return None

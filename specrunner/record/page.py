@@ -65,11 +65,17 @@ def page(owner: Owner, rows: Mapping[Key, Row], applies: str = "", followed: Fol
 def _followed(followed: Followed) -> str:
     words = f"Follows the branch `{followed.branch}`; "
     words += f"commit `{followed.live[:_SHOWN]}` is live." if followed.live else "nothing of it is live yet."
+    if followed.unhealed:
+        words += f" **What is live can't be kept as it declares** ([why]({CONTROLLER})): {_first(followed.unhealed)}"
     if not followed.problem:
         return words
-    first = _cell(followed.problem.strip().partition("\n")[0][:_LONGEST])
+    first = _first(followed.problem)
     what = "was applied in part" if followed.standing == "partly" else "was refused"
     return f"{words} **Commit `{followed.seen[:_SHOWN]}` {what}** ([why]({CONTROLLER})): {first}"
+
+
+def _first(text: str) -> str:
+    return _cell(text.strip().partition("\n")[0][:_LONGEST])
 
 
 def _task(row: Row) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from specrunner.core.keys import Key, Kind
@@ -20,6 +21,7 @@ from specrunner.record.batch import Log, Policy
 from specrunner.record.files import claim_file, claim_path, object_path, run_name, run_path, runs_folder
 from specrunner.record.listing import Files
 from specrunner.record.names import to_file_name
+from specrunner.record.renewing import Held, Wanted, renewed, renewing
 from specrunner.record.status import record_runs
 from specrunner.record.summary import intents_of, last_run, last_runs, settled_of
 from specrunner.record.writing import to_yaml
@@ -39,7 +41,8 @@ class Order:
 class StatusBook:
     """The `Book` of ticks and the `Claimer` of applies, on status files.
 
-    `claims` decides between machines; without it there is one only. `push` shares what was written.
+    `claims` decides between machines; without it there is one only. `push` shares what was written. What is claimed
+    here is held until it is recorded or released.
     """
 
     repository: StatusRepository
@@ -49,6 +52,7 @@ class StatusBook:
     policy: Policy
     place: str = ""
     push: Callable[[], None] = lambda: None
+    _held: Held = field(default_factory=Held)
 
     def memories(self, now: datetime) -> tuple[list[TaskMemory], Records]:
         """What is recorded of this owner's scheduled tasks, and of all objects."""
@@ -64,17 +68,16 @@ class StatusBook:
         """Those of the runs that are ours to carry out. Raises SpecrunnerError where nobody can say."""
         if self.claims is None:
             return list(runs)
-        wanted = {self._prefix + run_path(run): (run, claimed_until(tasks[run.task].spec, run.created)) for run in runs}
-        files = {path: to_yaml(claim_file(run, self.who, until)) for path, (run, until) in wanted.items()}
+        wanted = {self._prefix + run_path(run): Wanted(run, tasks[run.task].spec, run.created) for run in runs}
 
         def free(path: str, look: Look) -> bool:
-            run = wanted[path][0]
+            run = wanted[path].run
             settled = settled_of(look(self._prefix + object_path(run.task)) or b"")
             # A record may be gone for its age; what the task is settled up to tells of it all the same.
             return look(path) is None and run.scheduled is not None and (settled is None or settled < run.scheduled)
 
-        won = self.claims.claim(files, f"Claim {_instants(runs)} of {self.owner}", free)
-        return [run for path, (run, _) in wanted.items() if path in won]
+        won = self.claims.claim(self._files(wanted), f"Claim {_instants(runs)} of {self.owner}", free)
+        return [one.run for one in self._held.take(wanted, won)]
 
     def claim_orders(self, orders: Mapping[Key, Order], now: datetime) -> dict[Key, RunView]:
         """Have the orders of run-once tasks be ours to carry out; the runs of those that others have, by task.
@@ -94,12 +97,12 @@ class StatusBook:
                 taken[key] = found
             return found is None
 
-        runs = {path: _order_run(key, orders[key].intent, now) for path, key in tasks.items()}
-        files = {
-            path: to_yaml(claim_file(run, self.who, claimed_until(orders[run.task].spec, now)))
-            for path, run in runs.items()
+        wanted = {
+            path: Wanted(_order_run(key, orders[key].intent, now), orders[key].spec, now) for path, key in tasks.items()
         }
-        won = self.claims.claim(files, f"Claim {len(files)} order{'s' if len(files) > 1 else ''} of {self.owner}", free)
+        words = f"Claim {len(wanted)} order{'s' if len(wanted) > 1 else ''} of {self.owner}"
+        won = self.claims.claim(self._files(wanted), words, free)
+        self._held.take(wanted, won)
         return {key: run for key, run in taken.items() if self._prefix + claim_path(key, run.intent) not in won}
 
     def _carried_out(self, task: Key, intent: str, claim: bytes | None, look: Look, now: datetime) -> RunView | None:
@@ -113,14 +116,36 @@ class StatusBook:
     def release(self, orders: Mapping[Key, Order]) -> None:
         """Give back orders that were claimed here and whose runs were never begun."""
         gone = [self._prefix + claim_path(key, one.intent) for key, one in orders.items()]
+        self._held.drop(gone)
         if gone:
             self.repository.write(dict.fromkeys(gone), f"Release {len(gone)} orders of {self.owner}")
 
     def record(self, tasks: Mapping[Key, LiveObject], runs: Sequence[RunView], log: Log, now: datetime) -> None:
         """Write how runs went, and share it."""
         message = f"{_instants(runs)} of {self.owner}"
+        self._held.drop(self._prefix + run_path(run) for run in runs)
         record_runs(self.repository, self.owner, tasks, runs, log, now, message=message, policy=self.policy)
         self.push()
+
+    def renewing(self, now: Callable[[], datetime]) -> AbstractContextManager[None]:
+        """Meanwhile what is claimed here stays claimed, however long its runs take."""
+        return renewing(lambda: self.renew(now()))
+
+    def renew(self, now: datetime) -> None:
+        """Have claims of ours whose time is half over count on from now. Raises SpecrunnerError where nobody can say.
+
+        One that somebody has told to be lost meanwhile is ours no longer.
+        """
+        worn = self._held.worn(now)
+        if self.claims is not None and worn:
+            wanted = {path: replace(one, since=now) for path, one in worn.items()}
+            words = f"Renew {len(wanted)} claim{'s' if len(wanted) > 1 else ''} of {self.owner}"
+            won = self.claims.claim(self._files(wanted), words, renewed(wanted))
+            self._held.drop(wanted)
+            self._held.take(wanted, won)
+
+    def _files(self, wanted: Mapping[str, Wanted]) -> dict[str, bytes]:
+        return {path: to_yaml(claim_file(one.run, self.who, one.until)) for path, one in wanted.items()}
 
     @property
     def _prefix(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 from typing import Final
 
-from specrunner.core.diff import FieldChange
+from specrunner.core.diff import SECRET, FieldChange
 from specrunner.core.keys import Key, Kind
 from specrunner.core.plan import FileChange, Fires
 from specrunner.core.textdiff import NOTHING, Block, Inline, Shown, shown, text_of
@@ -57,7 +57,7 @@ def put_back(change: FieldChange) -> str:
     """What apply makes of a field that somebody else has changed."""
     if change.new is None:
         return "apply removes it"
-    wanted = text_of(change.new)
+    wanted = "the secret" if change.new == SECRET else text_of(change.new)
     verb = "puts back" if change.drift else "sets"
     return f"apply {verb} {wanted if len(wanted) <= _SHORT else 'what is declared'}"
 

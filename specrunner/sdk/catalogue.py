@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from specrunner.sdk import display
+from specrunner.sdk.entity import Listing
 from specrunner.sdk.models import ModelVersion
 from specrunner.sdk.object import EntityNotFoundError
 from specrunner.sdk.session import Session
@@ -53,12 +54,14 @@ class Model:
         return display.fields_table(self._fields())
 
 
-class ModelList(list[Model]):
+class ModelList(Listing[Model]):
     """Models, shown as a table in notebooks."""
 
-    def _repr_html_(self) -> str:
-        columns = ("Name", "# of Versions", "Created At", "Last Updated")
-        return display.rows_table(columns, [tuple(one._fields().values()) for one in self], "(no models)")
+    _columns = ("Name", "# of Versions", "Created At", "Last Updated")
+    _nothing = "(no models)"
+
+    def _row(self, one: Model) -> Sequence[object]:
+        return tuple(one._fields().values())
 
 
 def list_models(session: Session, workspace_id: int | None) -> ModelList:

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from specrunner.sdk import display
+from specrunner.sdk.entity import Entity, Listing
 from specrunner.sdk.exceptions import ApiError
-from specrunner.sdk.object import ConnectionNotFoundError, RequiredAttributeMissing
+from specrunner.sdk.object import ConnectionNotFoundError
 from specrunner.sdk.session import Session
 
 
-class Connection:
-    """One connection. `data` is what the platform told: `id` must be there, the rest is asked for when wanted."""
+class Connection(Entity):
+    """One connection."""
 
-    def __init__(self, session: Session, data: Mapping[str, Any]) -> None:
-        if "id" not in data:
-            raise RequiredAttributeMissing("Connection", "id")
-        self._session = session
-        self._data = dict(data)
-
-    def id(self) -> str:
-        """The platform's id."""
-        return str(self._data["id"])
+    _can_be_absent = frozenset({"details"})
 
     def name(self) -> str:
         """The name, unique on the platform."""
@@ -48,12 +41,9 @@ class Connection:
         """Delete it from the platform and from all workspaces."""
         self._session.post("connections/delete", {"name": self.name()})
 
-    def _get(self, key: str) -> Any:
-        if key not in self._data:
-            self._data.update(self._session.post("connections/get_by_id", {"id": self.id()}))
-        if key not in self._data and key != "details":
-            raise RequiredAttributeMissing("Connection", key)
-        return self._data.get(key)
+    def _fetched(self) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self._session.post("connections/get_by_id", {"id": self.id()})
+        return found
 
     def __repr__(self) -> str:
         return f"Connection(name={self.name()!r}, type={self.connection_type()!r}, details={display.MASK})"
@@ -69,12 +59,14 @@ class Connection:
         )
 
 
-class ConnectionList(list[Connection]):
+class ConnectionList(Listing[Connection]):
     """Connections, shown as a table in notebooks."""
 
-    def _repr_html_(self) -> str:
-        rows = [(one.name(), one.connection_type(), display.MASK, one.created_at()) for one in self]
-        return display.rows_table(("name", "connection type", "details", "created at"), rows, "(no connections)")
+    _columns = ("name", "connection type", "details", "created at")
+    _nothing = "(no connections)"
+
+    def _row(self, one: Connection) -> Sequence[object]:
+        return one.name(), one.connection_type(), display.MASK, one.created_at()
 
 
 def create_connection(session: Session, name: str, kind: str, details: Mapping[str, Any] | None) -> Connection:

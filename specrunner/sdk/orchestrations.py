@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from specrunner.sdk import display
+from specrunner.sdk.entity import Entity, Listing
 from specrunner.sdk.exceptions import ApiError, OrchestrationRunFailed, OrchestrationUploadFailed
-from specrunner.sdk.object import RequiredAttributeMissing
 from specrunner.sdk.session import API, Session, refusal
 from specrunner.sdk.transport import Request
 
@@ -21,18 +21,8 @@ UPLOAD_TIMEOUT = 600.0  # seconds for each wait on the socket, not for the whole
 _NAMELESS = "_"  # what the platform shows as `-`
 
 
-class Orchestration:
-    """One uploaded orchestration. `data` is what the platform told: `id` must be there, the rest is asked for."""
-
-    def __init__(self, session: Session, data: Mapping[str, Any]) -> None:
-        if "id" not in data:
-            raise RequiredAttributeMissing("Orchestration", "id")
-        self._session = session
-        self._data = dict(data)
-
-    def id(self) -> str:
-        """The platform's id, a UUID."""
-        return str(self._data["id"])
+class Orchestration(Entity):
+    """One uploaded orchestration."""
 
     def name(self) -> str:
         """The name that it was given, else that of its file."""
@@ -70,12 +60,17 @@ class Orchestration:
 
     def run_once(
         self,
-        name: str | None = None,
+        name: str | Mapping[str, Any] | None = None,
         json_args: Mapping[str, Any] | None = None,
         timeout: int | None = None,
         debug: bool | None = False,
     ) -> Task:
-        """Run it once, now. `timeout` is seconds. Raises OrchestrationRunFailed where the platform refuses."""
+        """Run it once, now. `timeout` is seconds. Raises OrchestrationRunFailed where the platform refuses.
+
+        `run_once({...})` is understood too: the arguments alone, as the first clients took them.
+        """
+        if isinstance(name, Mapping):
+            name, json_args = None, name if json_args is None else json_args
         return self._ordered("run_once", name, json_args, timeout=timeout, debug=debug)
 
     def run_scheduled(
@@ -117,15 +112,9 @@ class Orchestration:
             ) from fault
         return tasks.Task(self._session, made)
 
-    def _refresh(self) -> None:
-        self._data.update(self._session.post("orchestration/get_by_id", {"id": self.id()}))
-
-    def _get(self, key: str) -> Any:
-        if key not in self._data:
-            self._refresh()
-        if key not in self._data:
-            raise RequiredAttributeMissing("Orchestration", key)
-        return self._data[key]
+    def _fetched(self) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self._session.post("orchestration/get_by_id", {"id": self.id()})
+        return found
 
     def __repr__(self) -> str:
         return f"Orchestration(id={self.id()!r}, name={self.name()!r}, status={self._get('status')!r})"
@@ -145,25 +134,23 @@ class Orchestration:
         )
 
 
-class OrchestrationList(list[Orchestration]):
+class OrchestrationList(Listing[Orchestration]):
     """Orchestrations, shown as a table in notebooks."""
 
-    def _repr_html_(self) -> str:
-        columns = ("id", "name", "status", "filename", "sha", "created at", "updated at")
-        return display.rows_table(columns, [_row(one) for one in self], "(no orchestrations)")
+    _columns = ("id", "name", "status", "filename", "sha", "created at", "updated at")
+    _nothing = "(no orchestrations)"
 
-
-def _row(one: Orchestration) -> tuple[object, ...]:
-    status = one.status()
-    return (
-        one.id(),
-        one.name(),
-        status,
-        one.file_name(),
-        display.short_sha(one.sha()),
-        display.short_time(one.created_at()),
-        display.short_time(one.updated_at()),
-    )
+    def _row(self, one: Orchestration) -> Sequence[object]:
+        status = one.status()
+        return (
+            one.id(),
+            one.name(),
+            status,
+            one.file_name(),
+            display.short_sha(one.sha()),
+            display.short_time(one.created_at()),
+            display.short_time(one.updated_at()),
+        )
 
 
 def list_orchestrations(session: Session, workspace_id: int) -> OrchestrationList:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from specrunner.sdk import deployments, display, inference
 from specrunner.sdk.deployments import Deployment
+from specrunner.sdk.entity import Listing
 from specrunner.sdk.exceptions import ApiError, DeploymentError
 from specrunner.sdk.inference import Selection
 from specrunner.sdk.models import ModelVersion
@@ -287,12 +288,14 @@ class Pipeline:
         )
 
 
-class PipelineList(list[Pipeline]):
+class PipelineList(Listing[Pipeline]):
     """Pipelines, shown as a table in notebooks."""
 
-    def _repr_html_(self) -> str:
-        columns = ("name", "created", "last_updated", "deployed", "tags", "versions", "steps")
-        return display.rows_table(columns, [_row(pipeline._known()) for pipeline in self], "(no pipelines)")
+    _columns = ("name", "created", "last_updated", "deployed", "tags", "versions", "steps")
+    _nothing = "(no pipelines)"
+
+    def _row(self, one: Pipeline) -> Sequence[object]:
+        return _row(one._known())
 
 
 def list_pipelines(session: Session, workspace_id: int | None = None) -> PipelineList:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from specrunner.sdk import display
+from specrunner.sdk.entity import Listing
 from specrunner.sdk.models import ModelVersion
 from specrunner.sdk.pipelines import Pipeline, PipelineList
 from specrunner.sdk.session import Session
@@ -79,18 +80,17 @@ class Tag:
         return display.fields_table({"ID": self.id(), "Tag": self.tag()})
 
 
-class TagList(list[Tag]):
+class TagList(Listing[Tag]):
     """Tags, shown as a table in notebooks."""
 
-    def _repr_html_(self) -> str:
-        return display.rows_table(("id", "tag", "models", "pipelines"), [_row(one) for one in self], "(no tags)")
+    _columns = ("id", "tag", "models", "pipelines")
+    _nothing = "(no tags)"
 
-
-def _row(one: Tag) -> tuple[object, ...]:
-    models = [item["model"] for item in one._data.get("model_tags") or ()]
-    pipelines = [item["pipeline"]["pipeline_id"] for item in one._data.get("pipeline_tags") or ()]
-    named = ", ".join(f"{model['model_id']} {model['model_version']}" for model in models)
-    return one.id(), one.tag(), named, ", ".join(pipelines)
+    def _row(self, one: Tag) -> Sequence[object]:
+        models = [item["model"] for item in one._data.get("model_tags") or ()]
+        pipelines = [item["pipeline"]["pipeline_id"] for item in one._data.get("pipeline_tags") or ()]
+        named = ", ".join(f"{model['model_id']} {model['model_version']}" for model in models)
+        return one.id(), one.tag(), named, ", ".join(pipelines)
 
 
 def _pipeline(session: Session, data: Mapping[str, Any]) -> Pipeline:

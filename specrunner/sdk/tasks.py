@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any
 
 from specrunner.sdk import display
+from specrunner.sdk.entity import Entity, Listing
 from specrunner.sdk.exceptions import ApiError
 from specrunner.sdk.object import EntityNotFoundError, RequiredAttributeMissing
 from specrunner.sdk.session import Session
@@ -27,18 +28,8 @@ class ArbexStatus(str, Enum):  # noqa: UP042  # Python 3.9
         return str(self.value)
 
 
-class Task:
-    """One task. `data` is what the platform told: `id` must be there, the rest is asked for when wanted."""
-
-    def __init__(self, session: Session, data: Mapping[str, Any]) -> None:
-        if "id" not in data:
-            raise RequiredAttributeMissing("Task", "id")
-        self._session = session
-        self._data = dict(data)
-
-    def id(self) -> str:
-        """The platform's id, a UUID."""
-        return str(self._data["id"])
+class Task(Entity):
+    """One task."""
 
     def name(self) -> str:
         """The name that it was given."""
@@ -110,15 +101,8 @@ class Task:
         runs = self._get("last_runs")
         return str(runs[-1]["status"]) if runs else "unknown"
 
-    def _refresh(self) -> None:
-        self._data.update(_fetch(self._session, self.id()))
-
-    def _get(self, key: str) -> Any:
-        if key not in self._data:
-            self._refresh()
-        if key not in self._data:
-            raise RequiredAttributeMissing("Task", key)
-        return self._data[key]
+    def _fetched(self) -> Mapping[str, Any]:
+        return _fetch(self._session, self.id())
 
     def _fields(self) -> dict[str, object]:
         self._refresh()
@@ -140,12 +124,14 @@ class Task:
         return display.fields_table(self._fields())
 
 
-class TaskList(list[Task]):
+class TaskList(Listing[Task]):
     """Tasks, shown as a table in notebooks."""
 
-    def _repr_html_(self) -> str:
-        columns = ("id", "name", "last run status", "type", "active", "schedule", "created at", "updated at")
-        return display.rows_table(columns, [tuple(one._fields().values()) for one in self], "(no tasks)")
+    _columns = ("id", "name", "last run status", "type", "active", "schedule", "created at", "updated at")
+    _nothing = "(no tasks)"
+
+    def _row(self, one: Task) -> Sequence[object]:
+        return tuple(one._fields().values())
 
 
 class TaskRun:
@@ -191,12 +177,14 @@ class TaskRun:
         return display.fields_table(self._fields())
 
 
-class TaskRunList(list[TaskRun]):
+class TaskRunList(Listing[TaskRun]):
     """Runs, shown as a table in notebooks."""
 
-    def _repr_html_(self) -> str:
-        columns = ("task id", "pod id", "status", "created at", "updated at")
-        return display.rows_table(columns, [tuple(one._fields().values()) for one in self], "(no task runs)")
+    _columns = ("task id", "pod id", "status", "created at", "updated at")
+    _nothing = "(no task runs)"
+
+    def _row(self, one: TaskRun) -> Sequence[object]:
+        return tuple(one._fields().values())
 
 
 class TaskRunLogs(list[str]):

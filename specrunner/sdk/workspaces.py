@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from specrunner.sdk import connections, display, pipelines
+from specrunner.sdk.entity import Listing
 from specrunner.sdk.exceptions import ApiError, SdkError
 from specrunner.sdk.object import EntityNotFoundError, RequiredAttributeMissing
 from specrunner.sdk.session import Session
@@ -98,12 +99,14 @@ class Workspace:
         return display.heads_table({"name": self.name(), "id": self.id(), "created_at": self.created_at()})
 
 
-class WorkspaceList(list[Workspace]):
+class WorkspaceList(Listing[Workspace]):
     """Workspaces, shown as a table in notebooks."""
 
-    def _repr_html_(self) -> str:
-        rows = [(one.name(), one.created_at()[:19].replace("T", " ")) for one in self]
-        return display.rows_table(("Name", "Created At"), rows, "(no workspaces)")
+    _columns = ("Name", "Created At")
+    _nothing = "(no workspaces)"
+
+    def _row(self, one: Workspace) -> Sequence[object]:
+        return one.name(), one.created_at()[:19].replace("T", " ")
 
 
 def list_workspaces(session: Session) -> WorkspaceList:

@@ -111,6 +111,11 @@ def notifications_of(root: Path, owner: Owner) -> tuple[Notification, ...]:
     return project.notifications if project.name == owner.project else ()
 
 
+def bare_project(root: Path, environment: str | None = None) -> Desired:
+    """The project at `root` as if it declared no objects. Raises as `owner_of`."""
+    return _desired((), _project_of(root, environment))
+
+
 def _project_of(root: Path, environment: str | None) -> Project:
     project, problems = read_project(read_tree(root).documents, environment, os.environ)
     if not project.name or problems:

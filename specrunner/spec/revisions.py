@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 from specrunner.core.errors import Diagnostic, InvalidSpecs, NotFound, SpecrunnerError
 from specrunner.core.keys import Key
 from specrunner.core.resources import Desired, Resource
-from specrunner.spec.desired import load
+from specrunner.spec.desired import bare_project, load
 from specrunner.spec.files import PROJECT_FILE
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from git.objects import Blob, Tree
 
 _GIT_SECONDS: Final = 30.0
+_PROJECTS: Final = 20  # changes of the project that are gone back
 _LINK: Final = 0o120000
 _STORED_ELSEWHERE: Final = re.compile(rb"version https://git-lfs\.github\.com/spec/v1\noid sha256:([0-9a-f]{64})\n")
 _LONGEST_POINTER: Final = 1024  # bytes, as the specification of Git LFS says
@@ -127,6 +128,19 @@ class Revisions:
             return load(folder, environment, offline=True)
         except InvalidSpecs as problem:
             raise InvalidSpecs(_then(one, commit) for one in problem.diagnostics) from problem
+
+    def last_project(self, environment: str | None = None) -> tuple[str, Desired] | None:
+        """The last commit here whose project can be read, and that project without what it declared.
+
+        None where none of the last few changes of the project left it readable, and outside git.
+        """
+        found = _git(self._root, "log", "--first-parent", f"--max-count={_PROJECTS}", "--format=%H", "--", PROJECT_FILE)
+        for commit in found.split():
+            try:
+                return commit, bare_project(self._folder(commit), environment)
+            except SpecrunnerError:
+                continue
+        return None
 
     def changed_since(self, ref: str, now: Desired) -> frozenset[Key]:
         """The keys that are declared otherwise than at that commit, in the environment of `now`: added ones, changed

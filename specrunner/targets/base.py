@@ -17,7 +17,7 @@ from specrunner.core.plan import Step
 from specrunner.core.recorded import Recorded
 from specrunner.core.resources import Live, Owner, Resource
 from specrunner.core.services import ServiceState
-from specrunner.core.values import JsonObject, Secret
+from specrunner.core.values import Json, JsonObject, Secret
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -112,7 +112,8 @@ class Target(Protocol):
     def restore(self, recorded: Recorded, order: PutOrder, note: Note = silent) -> None:
         """Bring an object back that only the status files know; `order.resource` is as it was recorded.
 
-        Its intents count as carried out, as recorded, and start nothing.
+        Its intents count as carried out, as recorded, and start nothing. A task that is made here and was recorded as
+        `SUSPENDED` is so from its first moment on.
         """
 
     def stored(self, key: Key) -> Stored | None:
@@ -190,6 +191,9 @@ class Target(Protocol):
 
     def infer_table(self, pipeline: Key, rows: Callable[[], pa.Table]) -> pa.Table:
         """Infer on rows, which are asked for once it is known that the pipeline serves. Raises as `infer` does."""
+
+    def infer_json(self, pipeline: Key, value: Json) -> Json:
+        """The answer to custom JSON, which is what the models make of it. Raises as `infer` does."""
 
     def stop_waiting(self) -> None:
         """Let every `run` return soon; the runs themselves go on."""

@@ -27,7 +27,7 @@ from specrunner.core.plan import Step
 from specrunner.core.recorded import Recorded
 from specrunner.core.resources import Live, Owner, Resource
 from specrunner.core.services import ServiceState
-from specrunner.core.values import JsonObject, Secret
+from specrunner.core.values import Json, JsonObject, Secret
 from specrunner.targets.base import Note, PutOrder, Stored, Target, silent
 
 if TYPE_CHECKING:
@@ -318,6 +318,10 @@ class Faulty:
     def infer_table(self, pipeline: Key, rows: Callable[[], pa.Table]) -> pa.Table:
         """As the target."""
         return self._through("infer_table", pipeline, lambda: self._target.infer_table(pipeline, rows))
+
+    def infer_json(self, pipeline: Key, value: Json) -> Json:
+        """As the target."""
+        return self._through("infer_json", pipeline, lambda: self._target.infer_json(pipeline, value))
 
     def stop_waiting(self) -> None:
         """As the target; no rule is for it."""

@@ -14,6 +14,7 @@ from unittest.mock import patch
 from specrunner.core.keys import Key
 from specrunner.core.lifecycle import Reason, RunState
 from specrunner.core.resources import Resource
+from specrunner.core.values import Secret
 from specrunner.targets.memory import Ended, Hooks, Job, MemoryState
 from tests.acceptance import samples
 from tests.acceptance.in_memory import InMemory
@@ -160,6 +161,16 @@ def _bundle(m: InMemory) -> Typed:
 
 
 @situation
+def _bundle_in_a_renamed_workspace(m: InMemory) -> Typed:
+    applied(m)
+    m.repo.write("specrunner.yaml", (m.repo.root / "specrunner.yaml").read_text().replace("lab", "shop"))
+    m.repo.document("Workspace", "shop", {}, file="workspace.yaml", renamedFrom="lab")
+    rows(m, workspaces=["shop"])
+    m.repo.write("orchestrations/hello/main.py", MAIN.replace("hello", "hello again"))
+    yield 0, "plan"
+
+
+@situation
 def _model(m: InMemory) -> Typed:
     applied(m)
     m.repo.write_bytes("models/houses.onnx", samples.model(producer="another"))
@@ -224,6 +235,17 @@ def _secret_missing(m: InMemory) -> Typed:
 
 
 # What others do
+
+
+@situation
+def _secret_exchanged(m: InMemory) -> Typed:
+    secret_rows(declared(m))
+    m.run("apply", "--yes")
+    m.state.exchange(Key.parse(ROWS), "detailsFrom", Secret({"password": "of somebody else"}))
+    yield 0, "plan"
+    yield 2, "plan --drift"
+    yield 0, "apply --yes"
+    yield 0, "plan --drift"
 
 
 @situation

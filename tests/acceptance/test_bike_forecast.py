@@ -45,6 +45,17 @@ def test_a_table_gives_the_same_forecast(repo: SpecRepo) -> None:
     assert [round(row["out.forecast"]) for row in rows] == FORECAST
 
 
+def test_the_command_line_asks_in_custom_json_as_the_run_does(repo: SpecRepo) -> None:
+    question = "orchestrations/weekly_forecast/next-week.json"
+    said = repo.run("infer", "bike-forecast", question).json
+    assert [round(value) for value in said[0]["forecast"]] == FORECAST
+    repo.run("infer", "bike-forecast", question, "--out", "week.json", "--json")
+    assert json.loads((repo.root / "week.json").read_text("utf-8")) == said
+    logged = repo.run("pipeline", "logs", "bike-forecast", "--limit", "1", "--json").json
+    assert json.loads(logged[0]["out.json"]) == said
+    assert "answered in JSON" in repo.run("infer", "bike-forecast", question, "--output", "csv", code=2).err
+
+
 def test_what_does_not_fit_the_declared_columns_is_told_before_it_reaches_the_model(repo: SpecRepo) -> None:
     repo.write("data/odd.csv", "temp,holiday\n0.3,0\n")
     said = repo.run("infer", "bike-forecast", "data/odd.csv", code=1).err

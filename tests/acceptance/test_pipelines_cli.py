@@ -192,11 +192,23 @@ def test_a_pipeline_is_listed_shown_deployed_and_undeployed(served: SpecRepo) ->
     assert "Held by spec, user" in called(served, "pipeline", "deploy", "prices")[0].decode()
 
 
+def test_custom_json_is_told_by_its_first_character_and_refused_by_models_of_tables(
+    served: SpecRepo, tmp_path: Path
+) -> None:
+    with piped(b' {"tensor": [1.0]}'):
+        assert "takes tables, not custom JSON" in called(served, "infer", "prices", "-", code=1)[1]
+    (tmp_path / "rows.json").write_bytes(encode(rows_table(1), Media.PANDAS_RECORDS))
+    said = called(served, "infer", "prices", str(tmp_path / "rows.json"), "--custom-json", code=1)[1]
+    assert "takes tables, not custom JSON" in said
+    with piped(b'{"tensor": '):
+        assert "What came is not readable as JSON" in called(served, "infer", "prices", "-", code=1)[1]
+
+
 def test_the_log_is_shown_and_exported(served: SpecRepo, tmp_path: Path) -> None:
     with piped(encode(rows_table(3), Media.ARROW_FILE)):
         called(served, "infer", "prices", "-")
     newest = json.loads(called(served, "pipeline", "logs", "prices", "--limit", "3", "--json")[0])
-    assert [row["out.variable"] for row in newest] == expected(3)
+    assert [row["out.variable"] for row in newest] == expected(3)[::-1]
     out, err = called(served, "pipeline", "logs", "prices", "--limit", "2")
     assert "2 rows." in out.decode() and "There are more rows" in err and "pipeline export" in err
     for name in ("all.arrow", "all.parquet", "all.csv"):
@@ -206,7 +218,7 @@ def test_the_log_is_shown_and_exported(served: SpecRepo, tmp_path: Path) -> None
     assert pq.read_table(tmp_path / "all.parquet").num_rows == logged
     moment = datetime.fromtimestamp(newest[0]["time"] / 1000).astimezone().isoformat()
     found = json.loads(called(served, "pipeline", "logs", "prices", "--from", moment, "--to", moment, "--json")[0])
-    assert found == newest
+    assert found == newest[::-1]
 
 
 def test_to_look_at_pipelines_changes_nothing(served: SpecRepo, tmp_path: Path) -> None:

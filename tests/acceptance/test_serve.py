@@ -12,6 +12,7 @@ from urllib.request import urlopen
 import pytest
 
 from specrunner.core.errors import UsageError
+from specrunner.engine.tasks.runenv import named_variables
 from tests.acceptance.spec_repo import SpecRepo, finished, stopped, until
 
 
@@ -54,6 +55,25 @@ def test_apply_hands_its_runs_to_the_living_host_and_says_so(repo: SpecRepo) -> 
         assert [run["status"] for run in repo.runs()] == ["success"]
         assert "hello" in repo.run("run", "nightly").out
         stopped(process, signal.SIGINT, 0)
+
+
+def test_runs_see_the_variables_of_the_host_that_it_was_told_and_no_others(
+    repo: SpecRepo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"LEVEL": "7", "MINE": "host", "OTHER": "x"}.items():
+        monkeypatch.setenv(name, value)
+    repo.orchestration("tell", "import os; print(*(os.environ.get(n) for n in ('REGION', 'LEVEL', 'MINE', 'OTHER')))")
+    repo.task("once", "tell", env={"MINE": "declared"})
+    with served(repo, "--run-env", "REGION=eu", "--run-env", "LEVEL", "--run-env", "MINE") as (process, _):
+        repo.run("apply", "--yes")
+        assert "eu 7 declared None" in repo.run("logs", "once").out
+        stopped(process, signal.SIGINT, 0)
+
+
+@pytest.mark.parametrize("word", ["ABSENT", "1ST=x", "SPECRUNNER_TOKEN=x", "PATH=/x", "=x"])
+def test_a_variable_that_runs_can_not_be_given_is_refused(word: str) -> None:
+    with pytest.raises(UsageError, match="can't be given"):
+        named_variables([word], {"PRESENT": "x"})
 
 
 def test_a_second_host_is_refused_with_who_serves(repo: SpecRepo) -> None:

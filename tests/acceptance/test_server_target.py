@@ -17,9 +17,11 @@ import httpx
 import pytest
 
 from specrunner.cli.main import status_of
+from specrunner.engine.tables import Media, encode, read_table
 from tests.acceptance.conftest import make_repo
 from tests.acceptance.spec_repo import PROJECT, Result, SpecRepo, stopped, until
 from tests.integration.engine_samples import FOREVER, model_bytes
+from tests.unit.serving_samples import rows_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,35 @@ def test_the_commands_about_runs_work_on_a_server(shared: Shared, tmp_path: Path
     assert [found["status"] for found in repo.runs("nightly")] == ["success"] * 2
     called(repo, "backfill", "nightly", *span)
     assert len(repo.runs("nightly")) == 2
+
+
+def test_the_commands_about_pipelines_work_on_a_server(shared: Shared, tmp_path: Path) -> None:
+    repo = shared.repo
+    repo.write_bytes("houses.onnx", model_bytes())
+    repo.document("Model", "houses", {"path": "houses.onnx", "framework": "onnx"})
+    repo.document("Pipeline", "prices", {"steps": [{"model": "houses"}], "deployed": True})
+    called(repo, "apply", "--yes")
+    repo.write_bytes("rows.arrow", encode(rows_table(3), Media.ARROW_FILE))
+    answered = repo.run("infer", "prices", "rows.arrow", "--json").json
+    assert repo.run("pipeline", "logs", "prices", "--json").json == answered[::-1]
+    cut = called(repo, "pipeline", "logs", "prices", "--limit", "1")
+    assert "1 row." in cut.out and "There are more rows" in cut.err
+    for suffix in ("arrow", "parquet", "csv"):
+        path = tmp_path / f"all.{suffix}"
+        assert f"3 rows: {path}" in called(repo, "pipeline", "export", "prices", str(path)).out
+        assert read_table(path).column("out.variable").to_pylist() == [row["out.variable"] for row in answered]
+    assert "0 rows" in called(repo, "pipeline", "export", "prices", str(path), "--to", "2020-01-01").out
+    assert list(shared.host.root.glob(".specrunner/export-*")) == []
+    assert "Held by spec, user" in called(repo, "pipeline", "deploy", "prices").out
+    (view,) = json.loads(called(repo, "pipeline", "list", "--json").out)
+    assert view["holders"] == ["spec", "user"] and view["logged"] == 3
+    assert view == json.loads(called(shared.host, "pipeline", "show", "lab/prices", "--json").out)
+    assert view["versions"][0]["version"] in called(repo, "pipeline", "versions", "prices").out
+    assert "is undeployed." in called(repo, "pipeline", "undeploy", "prices", "--force").out
+    called(repo, "pipeline", "deploy", "prices")
+    file = repo.write("object.json", "{}")
+    assert "takes tables, not custom JSON" in called(repo, "infer", "prices", str(file), code=1).err
+    assert "no file to export to" in called(repo, "pipeline", "export", "prices", "all.txt", code=1).err
 
 
 def test_a_token_closes_the_door_and_opens_it_to_who_has_it(shared: Shared) -> None:

@@ -38,7 +38,7 @@ from tests.contract.target_samples import ADAPTERS, everything
 
 WRAPPERS = frozenset({"Faulty"})  # these stand before a target and are none
 # Methods of the port that change what is going on, and nothing that is stored; an inference leaves its record.
-NEITHER = frozenset({"stop_waiting", "close", "infer", "infer_table"})
+NEITHER = frozenset({"stop_waiting", "close", "infer", "infer_table", "infer_json"})
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from specrunner.core.lifecycle import RunState
 from specrunner.core.plan import Step
 from specrunner.core.resources import Resource, references_of
 from specrunner.core.values import Secret
+from specrunner.reconcile.drift import Drift, drift_of
 from tests.contract.target_samples import (
     OURS,
     PLACE,
@@ -27,6 +28,7 @@ from tests.contract.target_samples import (
     Make,
     connection,
     everything,
+    exchange,
     key,
     model,
     orchestration,
@@ -113,6 +115,34 @@ def test_another_value_of_a_secret_is_a_change(project: Applying) -> None:
     assert [(step.key.kind, step.changes[0].path) for step in steps] == [(Kind.CONNECTION, "detailsFrom")]
     project.apply(everything())
     assert project.plan(everything()).steps == ()
+
+
+EXCHANGED: Mapping[str, tuple[Kind, str, str, Secret]] = {
+    "connection": (Kind.CONNECTION, "store", "detailsFrom", Secret({"password": "of somebody else"})),
+    "task": (Kind.TASK, "job", "secretEnv.KEY", Secret("of somebody else")),
+}
+
+
+@pytest.mark.parametrize("what", sorted(EXCHANGED))
+def test_a_secret_that_somebody_has_exchanged_is_noticed_and_put_back(project: Applying, what: str) -> None:
+    kind, name, path, secret = EXCHANGED[what]
+    project.apply(everything())
+    before, project.values["KEY"] = project.target.read(), Secret("changed in its source")
+    planned = {step.key: step for step in project.plan(everything()).steps}
+    project.values["KEY"] = Secret(f"key-{SENTINEL}")
+    assert drift_of(before, project.owner) == Drift()
+    exchange(project.target, key(kind, name), path, secret)
+    found = drift_of(project.target.read(), project.owner).changed
+    assert [(one, [change.path for change in changes]) for one, changes in found.items()] == [(key(kind, name), [path])]
+    (step,) = project.plan(everything()).steps
+    assert (step.key, step.action, [change.path for change in step.changes]) == (key(kind, name), Action.UPDATE, [path])
+    assert step.changes[0].drift and not step.intent
+    if step.key in planned:  # this was planned before it was exchanged
+        declared = next(one for one in everything() if one.key == step.key)
+        with pytest.raises(StalePlan):
+            project.target.put(project.order(declared, planned[step.key]))
+    project.apply(everything())
+    assert project.target.read() == before
 
 
 def test_a_secret_is_neither_read_nor_printed(project: Applying) -> None:

@@ -15,7 +15,7 @@ from specrunner.core.lifecycle import RunState
 from specrunner.core.plan import Step
 from specrunner.core.recorded import Recorded, RunTimes
 from specrunner.core.resources import Presence, Resource, intent_of
-from specrunner.targets.base import Stored, Target
+from specrunner.targets.base import SUSPENDED, Stored, Target
 from tests.contract.target_samples import (
     OURS,
     THEIRS,
@@ -26,10 +26,12 @@ from tests.contract.target_samples import (
     key,
     model,
     orchestration,
+    task,
     workspace,
 )
 
 RUN = "run-of-long-ago"
+HOURLY = {"cron": "0 * * * *", "timezone": "UTC"}
 
 
 def recorded(resource: Resource, state: RunState = RunState.SUCCESS) -> Recorded:
@@ -130,6 +132,29 @@ def test_a_restored_run_was_when_its_record_says(project: Applying) -> None:
     (run,) = project.target.runs(last.key)
     assert (run.created, run.started, run.ended) == (times.created, times.started, times.ended)
     assert project.plan(everything()).steps == ()
+
+
+def test_a_task_that_was_suspended_is_brought_back_suspended(project: Applying) -> None:
+    others, nightly = scheduled()
+    restore(project, others)
+    bring_back(project, replace(recorded(nightly), state=SUSPENDED), nightly)
+    assert project.target.read()[nightly.key].state == SUSPENDED
+    project.target.resume(nightly.key)
+    assert project.target.read()[nightly.key].state != SUSPENDED
+    bring_back(project, replace(recorded(nightly), state=SUSPENDED), nightly)
+    assert project.target.read()[nightly.key].state != SUSPENDED, "what is here is newer than the record"
+    assert project.plan([*others, nightly]).steps == ()
+
+
+def scheduled() -> tuple[list[Resource], Resource]:
+    """A task that runs every hour, and before it what it needs."""
+    source = orchestration()
+    return [workspace(), source], task(source, "nightly", schedule=HOURLY)
+
+
+def bring_back(project: Applying, found: Recorded, what: Resource) -> None:
+    order = replace(project.order(what, Step(what.key, Action.NONE, "")), token="restore")
+    project.target.restore(replace(found, intents={}, runs={}), order)
 
 
 def test_what_was_brought_back_can_be_changed_run_and_deleted(project: Applying, tmp_path: Path) -> None:

@@ -144,7 +144,11 @@ def test_inference_through_a_deployed_pipeline(project: Applying, tmp_path: Path
     file.write_bytes(encode(rows_table(3, width=2), Media.ARROW_FILE))
     with pytest.raises(BadInput):
         project.target.infer(prices, file)
+    with pytest.raises(BadInput, match="tables, not custom JSON"):
+        project.target.infer_json(prices, {"tensor": [1.0]})
     undeployed = [pipeline(deployed=False) if found.key == prices else found for found in everything()]
     project.apply(undeployed)
     with pytest.raises(Unavailable):
         project.target.infer(prices, file)
+    with pytest.raises(Unavailable):
+        project.target.infer_json(prices, {})

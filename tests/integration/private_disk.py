@@ -26,9 +26,9 @@ def mounted(folder: Path, size: int) -> Path:
 
 
 def fill(folder: Path) -> Path:
-    """Take all the room there is."""
+    """Take all the room there is, also what was given back since the last time."""
     filler = folder / "filler"
-    with filler.open("wb", buffering=0) as file:
+    with filler.open("ab", buffering=0) as file:
         for size in (4096, 512, 1):
             try:
                 while True:

@@ -6,7 +6,6 @@ import ast
 import json
 import os
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,39 +16,16 @@ from specrunner.core.lifecycle import ModelState
 from specrunner.engine.engine import Engine
 from specrunner.engine.packaging.environments import UvEnvironments
 from specrunner.engine.ports import Environment
-from specrunner.engine.serving.frameworks import DEFAULT_REQUIREMENTS, Framework
 from specrunner.sdk import Client
 from specrunner.sdk.pipelines import Pipeline
 from specrunner.server.host import LoopbackApi
 from tests.integration.engine_samples import StubEnvironments, add_task
+from tests.support.bikes import fitted
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 BIKES = SHARED / "data" / "bikeday"
 needs_bikes = pytest.mark.skipif(not BIKES.is_dir(), reason="the tutorials' bike data is not on this machine")
 CLOSE = 1e-6  # relative
-
-FIT = """
-import pickle, sys, warnings
-import pandas as pd
-from statsmodels.tsa.statespace.sarimax import SARIMAX
-
-warnings.simplefilter("ignore")
-days = pd.read_csv(sys.argv[1])
-days = days[days["dteday"] < "2011-03-15"]
-assert len(days) == 73
-names = ["temp", "holiday", "workingday", "windspeed"]
-fitted = SARIMAX(days["cnt"], exog=days[names], order=(1, 0, 1)).fit(disp=0)
-script = '''
-import json
-import pandas as pd
-
-def wallaroo_json(data):
-    frame = pd.DataFrame.from_dict(json.loads(data))
-    return {"forecast": model.forecast(steps=len(frame), exog=frame).tolist()}
-'''
-pickle.dump({"model": fitted, "script": script}, open(sys.argv[2], "wb"))
-pickle.dump(fitted, open(sys.argv[3], "wb"))
-"""
 
 
 class OwnModelsOnly(StubEnvironments):
@@ -76,12 +52,7 @@ def environments(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathF
 @pytest.fixture(scope="module")
 def pickles(environments: OwnModelsOnly, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The model with its script, and the bare results."""
-    folder = tmp_path_factory.mktemp("pickles")
-    lock = environments.lock("\n".join(DEFAULT_REQUIREMENTS[Framework.STATSMODELS]))
-    made = folder / "bike_day_model.pkl", folder / "bare_results.pkl"
-    words: list[str | Path] = [environments.ensure(lock).python, "-c", FIT, BIKES / "day.csv", *made]
-    subprocess.run(words, check=True)
-    return made
+    return fitted(environments, BIKES, tmp_path_factory.mktemp("pickles"))
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from specrunner.core.keys import Key, Kind
 from specrunner.core.lifecycle import ModelState, RunState
 from specrunner.core.resources import Owner, content_identity
 from specrunner.core.values import JsonObject, Secret
-from specrunner.engine import looking
+from specrunner.engine import looking, looking_rows
 from specrunner.engine.engine import Engine
 from specrunner.engine.holdings import Holdings
 from specrunner.engine.looking import look
@@ -137,14 +137,14 @@ def test_what_was_only_just_written_is_seen(folder: Path) -> None:
 def test_a_store_that_is_changed_while_it_is_read_is_left_to_the_engine(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = looking._owners
+    before = looking_rows._owners
 
     def owners(ask: Callable[..., Iterator[tuple[str, ...]]]) -> object:
         with engine_on(folder) as engine:
             engine.workspaces.create("meanwhile")
         return before(ask)
 
-    monkeypatch.setattr(looking, "_owners", owners)
+    monkeypatch.setattr(looking_rows, "_owners", owners)
     assert held(folder) is None
 
 

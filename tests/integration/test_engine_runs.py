@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from specrunner.core import retention as rules
 from specrunner.core.errors import Conflict, PackagingFailed, SpecrunnerError
 from specrunner.core.lifecycle import Reason, RunState, TaskState
 from specrunner.engine.engine import Engine
 from specrunner.engine.ports import RunApi
 from specrunner.engine.records import Task
 from specrunner.engine.tasks.executors.local import LocalExecutor
+from specrunner.engine.tasks.retention import Retention
 from specrunner.engine.tasks.tasks import Tasks
 from tests.integration.engine_samples import (
     FOREVER,
@@ -292,6 +295,18 @@ def test_what_a_run_holds_ends_with_it(engine: Engine) -> None:
     assert engine.planes.infer(deployment, rows_table(1)).num_rows == 1
     engine.runs.carry_out(run.id)
     assert engine.deployments.get(deployment.id).holders == ()
+
+
+def test_retention_leaves_a_run_that_has_just_ended_to_who_waits_for_it(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = add_task(engine, "print('hello')", history={"succeeded": 0, "failed": 0})
+    run, retention = run_task(engine, task), Retention(engine._context)
+    assert retention.sweep(task.id), "it will be removed before long"
+    assert engine.history.get(run.id).status is RunState.SUCCESS and said(engine, run) == ["hello"]
+    monkeypatch.setattr(rules, "RECENT", timedelta(0))
+    assert not retention.sweep(task.id)
+    assert engine.history.all() == [] and not engine.runs.folder(run).exists()
 
 
 def test_a_log_is_read_from_an_offset_on(engine: Engine) -> None:

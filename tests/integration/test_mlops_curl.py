@@ -15,8 +15,9 @@ import pytest
 
 from tests.integration.engine_samples import bundle, until
 from tests.integration.mlops_face import Platform, platform_on
-from tests.sdk.environments import OURS, ROOT, path_of
+from tests.sdk.environments import ROOT, path_of
 from tests.sdk.samples import files
+from tests.sdk.versions import OURS
 
 RUN = {"run_id", "status", "created_at"}
 ORCHESTRATION = {"id", "workspace_id", "sha", "name", "file_name", "task_id", "owner_id", "status"}

@@ -73,6 +73,7 @@ class Sample:
 
 
 TASK_ASKED = {"task": "Task/{w}/job-{w}"}
+PIPELINE_ASKED = {"pipeline": "Pipeline/{w}/prices-{w}"}
 SAMPLES: Mapping[str, Sample] = {
     "GET /metrics": Sample(),
     f"GET {PREFIX}/live": Sample(),
@@ -116,12 +117,23 @@ SAMPLES: Mapping[str, Sample] = {
         params={"name": "store-{w}"}, names=True, statuses=frozenset({200, 403})
     ),
     f"POST {PREFIX}/infer": Sample(
-        params={"pipeline": "Pipeline/{w}/prices-{w}"},
+        params=PIPELINE_ASKED,
         content=b"[]",
         headers={"Content-Type": "application/json"},
         names=True,
         statuses=frozenset({404}),  # it is not deployed
     ),
+    f"POST {PREFIX}/infer/json": Sample(
+        {"x": [1]},
+        params=PIPELINE_ASKED,
+        names=True,
+        statuses=frozenset({404}),  # it is not deployed
+    ),
+    f"GET {PREFIX}/pipelines": Sample(),
+    f"POST {PREFIX}/pipelines/deploy": Sample(PIPELINE_ASKED, names=True),
+    f"POST {PREFIX}/pipelines/undeploy": Sample({**PIPELINE_ASKED, "force": True}, names=True),
+    f"GET {PREFIX}/pipelines/log": Sample(params=PIPELINE_ASKED, names=True),
+    f"GET {PREFIX}/pipelines/export": Sample(params=PIPELINE_ASKED, names=True),
     f"GET {PREFIX}/whoami": Sample(),
     f"GET {PREFIX}/tokens": Sample(),
     f"POST {PREFIX}/tokens": Sample({"name": "another", "scopes": ["read"]}, statuses=frozenset({200, 409})),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tests.sdk.environments import NEW, OLD, OURS
+from tests.sdk.versions import NEW, OLD, OURS
 
 ALL = (NEW, OLD, OURS)
 
@@ -48,6 +48,16 @@ _EXCEPT = Change(
     "except Exception:",
     "this version raises a plain Exception for a missing connection",
     versions=(NEW,),
+)
+_ENDPOINT = Change(
+    'api_endpoint=f"https://{wallarooPrefix}.api.{wallarooSuffix}"',
+    'api_endpoint="@URL@"',
+    "a placeholder for the host",
+)
+_AUTH_ENDPOINT = Change(
+    'auth_endpoint=f"https://{wallarooPrefix}.keycloak.{wallarooSuffix}", ',
+    "**({'auth_endpoint': '@URL@'} if wallaroo.__version__ < '2024' else {}), ",
+    "a placeholder for the host; newer clients have no such argument",
 )
 _RERUN = "the tutorial was printed from an instance on which it had run before, or others had"
 _COLUMNS = "printed by an older client: its tables have a column less or another one, see tutorial 004"
@@ -130,16 +140,8 @@ BIGQUERY = Tutorial(
     changes=(
         _UPLOAD,
         _EXCEPT,
-        Change(
-            'api_endpoint=f"https://{wallarooPrefix}.api.{wallarooSuffix}"',
-            'api_endpoint="@URL@"',
-            "a placeholder for the host, whose parts are nowhere defined",
-        ),
-        Change(
-            'auth_endpoint=f"https://{wallarooPrefix}.keycloak.{wallarooSuffix}", ',
-            "**({'auth_endpoint': '@URL@'} if wallaroo.__version__ < '2024' else {}), ",
-            "a placeholder for the host; newer clients have no such argument",
-        ),
+        _ENDPOINT,
+        _AUTH_ENDPOINT,
         Change(
             "scheduled_task.kill()",
             "orchestration = wl.upload_orchestration(path='./remote_inference/remote_inference.zip')\n"
@@ -165,6 +167,56 @@ BIGQUERY = Tutorial(
     },
     login="sso",
 )
+_FORECASTS = "bike_day_model = wl.upload_model(model_name, model_file_name)"
+BIKES = Tutorial(
+    changes=(
+        Change(
+            _FORECASTS,
+            "bike_day_model = wl.upload_model(model_name, model_file_name, "
+            "framework=wallaroo.framework.Framework.PYTHON, "
+            "input_schema=pa.schema([('temp', pa.float64()), ('holiday', pa.int64()), "
+            "('workingday', pa.int64()), ('windspeed', pa.float64())]), "
+            "output_schema=pa.schema([('forecast', pa.float64())]))",
+            "this version must be told the framework, and the fields of what is not ONNX",
+            versions=(NEW,),
+        ),
+        _EXCEPT,
+        _ENDPOINT,
+        _AUTH_ENDPOINT,
+        Change(
+            "run_once({",
+            "run_once('forecast', {",
+            "these versions take a name first; that of the tutorial took the arguments first",
+            versions=(NEW, OLD),
+        ),
+        Change("time.sleep(10)", "job.result()", "waits for the event: the rows are in the table"),
+        Change(
+            "time.sleep(60)",
+            "wait_for(lambda: len(task.last_runs(status='success')), 60)",
+            "waits for the event, as long as is printed at most",
+        ),
+        Change(
+            "time.sleep(120)",
+            "wait_for(lambda: len(scheduled_task.last_runs(status='success')), 120)",
+            "waits for the event, as long as is printed at most",
+        ),
+    ),
+    left_out={36: "lines of the orchestration's main.py, in a block that says python"},
+    otherwise={
+        ("text", "'2023.2.0rc2'"): "each client tells its own version",
+        ("text", "packaging"): _POLLS,
+        ("text", "pending_packaging"): _POLLS,
+        ("text", "'pending'"): _POLLS,
+        ("field", "Status"): _COLUMNS,
+        ("field", "deployed"): _RERUN,
+    },
+    printed_again={
+        6: {("field", "steps"): _RERUN},
+        29: {("column", "status"): _COLUMNS, ("row", "UUID"): _COLUMNS},
+    },
+    login="sso",
+)
+TUTORIALS = {"000": BIKES, "001": BIGQUERY, "002": HTTPFILE, "003": API}
 # What our own client does otherwise than the public ones.
 OURS_OTHERWISE = {
     ("text", "Please log into"): "our client asks for no log-in where none is needed",

@@ -6,7 +6,7 @@ from typing import Any
 
 from wallaroo.object import EntityNotFoundError
 
-from tests.sdk.drive import FOLDER, OLD, OURS, S, call, html, raises
+from tests.sdk.drive import FOLDER, OLD, S, call, html, raises
 
 
 def _framework() -> dict[str, Any]:
@@ -30,7 +30,7 @@ def _() -> None:
     assert found.id() == S.model.id()
 
 
-@call("model.config()", not OURS)
+@call("model.config()")
 def _() -> None:
     assert S.model.config().runtime() == "onnx"
 
@@ -40,7 +40,7 @@ def _() -> None:
     assert str(getattr(S.model.status(), "value", S.model.status())) in {"ready", "ModelStatus.READY"}
 
 
-@call("model.last_update_time(), model.uid(), model.tags()", not OURS)
+@call("model.last_update_time(), model.uid(), model.tags()")
 def _() -> None:
     assert S.model.last_update_time() and S.model.uid() and S.model.tags() == []
 
@@ -52,24 +52,24 @@ def _() -> None:
     assert "houses" in html(found)
 
 
-@call("wl.get_model(name)", not OLD)
+@call("wl.get_model(name)")
 def _() -> None:
     found = S.wl.get_model("houses")
     assert found.name() == "houses" and found.id() == S.model.id()
 
 
-@call("wl.get_model(missing)", not OLD)
+@call("wl.get_model(missing)")
 def _() -> None:
     raises(Exception, lambda: S.wl.get_model("nothing"))
 
 
-@call("wl.model_version_by_name(name, version)", not OLD and not OURS)
+@call("wl.model_version_by_name(name, version)")
 def _() -> None:
     assert S.wl.model_version_by_name("houses", S.model.version()).id() == S.model.id()
     raises(EntityNotFoundError, lambda: S.wl.model_version_by_name("houses", "nothing"))
 
 
-@call("wl.model_by_name(name, version)", OLD)
+@call("wl.model_by_name(name, version)")
 def _() -> None:
     assert S.wl.model_by_name("houses", S.model.version()).id() == S.model.id()
     raises(EntityNotFoundError, lambda: S.wl.model_by_name("houses", "nothing"))
@@ -80,6 +80,6 @@ def _() -> None:
     assert [one.name() for one in S.workspace.models()] == ["houses"]
 
 
-@call("model.get_upload_logs()", not OLD and not OURS)
+@call("model.get_upload_logs()")
 def _() -> None:
     S.model.get_upload_logs()

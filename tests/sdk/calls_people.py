@@ -38,7 +38,7 @@ def _auth_endpoint() -> dict[str, Any]:
     return {"auth_endpoint": URL} if OLD else {}
 
 
-@call("Client(auth_type=AuthType.NONE)", not OURS)
+@call("Client(auth_type=AuthType.NONE)")
 def _() -> None:
     from wallaroo.auth import AuthType
 

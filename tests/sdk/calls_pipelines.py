@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 from wallaroo.object import EntityNotFoundError
 
-from tests.sdk.drive import AGO, FOLDER, OLD, OURS, URL, S, call, html, raises
+from tests.sdk.drive import AGO, FOLDER, OLD, URL, S, call, html, raises
 
 
 @call("wl.pipelines_by_name(missing)")
@@ -18,7 +18,7 @@ def _() -> None:
     raises(EntityNotFoundError, lambda: S.wl.pipelines_by_name("prices"))
 
 
-@call("wl.get_pipeline(missing)", not OLD)
+@call("wl.get_pipeline(missing)")
 def _() -> None:
     raises(Exception, lambda: S.wl.get_pipeline("prices"))
 
@@ -100,20 +100,20 @@ def _() -> None:
     assert len(S.pipeline.infer_from_file(str(FOLDER / "rows.df.json"))) == 3
 
 
-@call("deployment.infer(DataFrame)", not OURS)
+@call("deployment.infer(DataFrame)")
 def _() -> None:
     deployment = S.pipeline._deployment_for_pipeline()
     assert len(deployment.infer(pd.DataFrame({"tensor": [[1.0] * 18]}))) == 1
 
 
-@call("pipeline.parallel_infer(DataFrame)", not OLD)
+@call("pipeline.parallel_infer(DataFrame)")
 def _() -> None:
     rows = pd.DataFrame({"tensor": [[float(n)] * 18 for n in range(5)]})
     found = asyncio.run(S.pipeline.parallel_infer(rows, batch_size=2))
     assert len(found) == 5
 
 
-@call("pipeline.async_infer(DataFrame)", not OLD and not OURS)
+@call("pipeline.async_infer(DataFrame)")
 def _() -> None:
     import httpx
 
@@ -172,7 +172,7 @@ def _() -> None:
     assert "prices" in html(found)
 
 
-@call("wl.get_pipeline(name)", not OLD)
+@call("wl.get_pipeline(name)")
 def _() -> None:
     assert S.wl.get_pipeline("prices").id() == S.pipeline.id()
 
@@ -207,7 +207,7 @@ def _() -> None:
     again.undeploy()
 
 
-@call("deployment_config: DeploymentConfigBuilder", not OURS)
+@call("deployment_config: DeploymentConfigBuilder")
 def _() -> None:
     from wallaroo.deployment_config import DeploymentConfigBuilder
 
@@ -218,12 +218,12 @@ def _() -> None:
     S.pipeline.undeploy()
 
 
-@call("wl.list_deployments()", not OURS)
+@call("wl.list_deployments()")
 def _() -> None:
     assert [one.name() for one in S.wl.list_deployments()] == ["prices"]
 
 
-@call("wl.deployment_by_name(name)", not OURS)
+@call("wl.deployment_by_name(name)")
 def _() -> None:
     assert S.wl.deployment_by_name("prices").name() == "prices"
 
@@ -283,7 +283,7 @@ def _() -> None:
     assert list(S.wl.search_models("spring")) == []
 
 
-@call("model._update_visibility(), pipeline._update_visibility()", not OURS)
+@call("model._update_visibility(), pipeline._update_visibility()")
 def _() -> None:
     from wallaroo.visibility import _Visibility
 

@@ -40,13 +40,13 @@ def _() -> None:
     assert "calls" in html(found)
 
 
-@call("wl.get_workspace(name)", not OLD)
+@call("wl.get_workspace(name)")
 def _() -> None:
     assert S.wl.get_workspace(name="calls").id() == S.workspace.id()
     assert S.wl.get_workspace(name="calls-too", create_if_not_exist=True).name() == "calls-too"
 
 
-@call("wl.get_workspace(missing)", not OLD)
+@call("wl.get_workspace(missing)")
 def _() -> None:
     raises(Exception, lambda: S.wl.get_workspace(name="nowhere"))
 

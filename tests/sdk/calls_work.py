@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.sdk.drive import FOLDER, OLD, OURS, S, call, html, raises, until
+from tests.sdk.drive import FOLDER, S, call, html, raises, until
 
 
 @call("wl.upload_orchestration(path, name)")
@@ -122,7 +122,7 @@ def _() -> None:
     assert S.scheduled.id() in [one.id() for one in S.orchestration.list_tasks()]
 
 
-@call("task._pause(), task._resume()", not OLD and not OURS)
+@call("task._pause(), task._resume()")
 def _() -> None:
     S.scheduled._pause()
     assert S.scheduled.status() == "paused"
@@ -147,7 +147,7 @@ def _() -> None:
     assert "False" in html(S.wl.get_task_by_id(S.task.id()))
 
 
-@call("orchestration.run_continuously(name, json_args)", not OLD)
+@call("orchestration.run_continuously(name, json_args)")
 def _() -> None:
     service = S.orchestration.run_continuously(name="service", json_args={})
     until(lambda: str(getattr(service.status(), "value", service.status())) == "started", "the service")

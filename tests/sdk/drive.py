@@ -11,10 +11,13 @@ from typing import Any
 
 import wallaroo
 
+from tests.sdk import versions
+from tests.sdk.known import LACKING
+
 URL, FOLDER = sys.argv[1], Path(sys.argv[2])
 VERSION = wallaroo.__version__
 OURS = "specrunner" in VERSION
-OLD = VERSION.startswith("2023") and not OURS
+OLD = VERSION == versions.OLD
 PATIENCE = 60.0
 AGO = datetime.now(tz=UTC)
 
@@ -37,11 +40,11 @@ S = Session()
 STEPS: list[tuple[str, Callable[[], object]]] = []
 
 
-def call(name: str, when: bool = True) -> Callable[[Callable[[], object]], None]:
+def call(name: str) -> Callable[[Callable[[], object]], None]:
     """Register a step, if this client has the call."""
 
     def register(step: Callable[[], object]) -> None:
-        if when:
+        if name not in LACKING[versions.OURS if OURS else VERSION]:
             STEPS.append((name, step))
 
     return register

@@ -10,9 +10,10 @@ from pathlib import Path
 import platformdirs
 from filelock import FileLock
 
+from specrunner.engine.engine import default_cache
+from tests.sdk.versions import NEW, OLD, OURS
+
 ROOT = Path(__file__).resolve().parents[2]
-NEW, OLD, OURS = "2026.1.3", "2023.2.0", "specrunner"
-VERSIONS = (NEW, OLD, OURS)
 
 # The older client's own pins predate Python 3.11. Its requests, gql and httpx stay; what is compiled moves.
 _OLD_BESIDES = (
@@ -71,5 +72,7 @@ def _install(folder: Path, recipe: list[tuple[str, ...]]) -> None:
 
 
 def _run(words: list[str]) -> None:
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    # The cache of the engine's environments: what is fetched here is fetched for the runs that need it, too.
+    environment = {"UV_CACHE_DIR": str(default_cache() / "uv"), **os.environ}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{' '.join(words)}\n{done.stderr}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import functools
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -74,11 +76,14 @@ def facts_of(results: Sequence[str]) -> set[Fact]:
 
 _NONE = object()
 # What of an answer is the same whenever it is asked for; of other keys it matters that they are there.
-_KEPT = frozenset({"name", "file_name", "killed", "input_data", "host"})
+_KEPT = frozenset({
+    "name", "file_name", "killed", "input_data", "host", "forecast", "temp", "holiday", "workingday", "windspeed",
+})  # fmt: skip
+_CLOSE = 1e-6  # relative: a model that is fitted anew forecasts so
 
 
 def _opens(line: str) -> bool:
-    return line.lstrip().startswith(("{", "[{"))
+    return re.match(r"\s*(\{|\[\{|\[\d)", line) is not None
 
 
 def _literal(text: str) -> object:
@@ -89,6 +94,8 @@ def _literal(text: str) -> object:
 
 
 def _value_facts(value: object) -> set[Fact]:
+    if isinstance(value, list) and value and isinstance(value[0], float):
+        return {("numbers", repr(value))}
     if isinstance(value, list):
         return {fact for item in value for fact in _value_facts(item)}
     assert isinstance(value, dict)
@@ -143,9 +150,24 @@ def is_told(fact: Fact, found: set[Fact]) -> bool:
     """Whether results say this; a row may have further cells, as the tables of other versions do."""
     if fact in found:
         return True
-    return fact[0] == "row" and any(one[0] == "row" and _has_in_order(one, fact) for one in found)
+    return any(one[0] == fact[0] and _has_in_order(one, fact) for one in found)
 
 
-def _has_in_order(row: Fact, wanted: Fact) -> bool:
-    cells = iter(row)
-    return all(cell in cells for cell in wanted)
+def _has_in_order(told: Fact, wanted: Fact) -> bool:
+    cells = iter(told)
+    return all(any(_same(cell, one) for one in cells) for cell in wanted)
+
+
+def _same(cell: str, other: str) -> bool:
+    return cell == other or (bool(numbers := _numbers(cell)) and _are_close(numbers, _numbers(other)))
+
+
+def _are_close(some: list[float], others: list[float]) -> bool:
+    return len(some) == len(others) and all(map(functools.partial(math.isclose, rel_tol=_CLOSE), some, others))
+
+
+@functools.cache
+def _numbers(cell: str) -> list[float]:
+    """A cell's list of numbers; empty where it is none."""
+    value = _literal(cell) if cell.startswith("[") else None
+    return value if isinstance(value, list) and all(isinstance(one, float) for one in value) else []

@@ -14,11 +14,11 @@ PROJECT = "apiVersion: specrunner/v1\nkind: Project\nmetadata: {name: notebooks}
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """Its address; ended as an init system does."""
+def served(folder: Path, *more: str) -> Iterator[str]:
+    """Its address, with `more` on the command line; ended as an init system does."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "specrunner.yaml").write_text(PROJECT, "utf-8")
-    words = [sys.executable, "-m", "specrunner", "-C", str(folder), "serve"]
+    words = [sys.executable, "-m", "specrunner", "-C", str(folder), "serve", *more]
     with (folder / "serve.log").open("wb") as log:
         process = subprocess.Popen(
             words, stdout=subprocess.PIPE, stderr=log, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}

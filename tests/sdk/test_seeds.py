@@ -6,64 +6,51 @@ ours under their name. Without that folder these tests are skipped.
 
 from __future__ import annotations
 
-import functools
-import http.server
 import json
 import os
-import shutil
-import subprocess
-import threading
-import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
-from tests.sdk.adaptations import API, BIGQUERY, HTTPFILE, OURS_OTHERWISE, Tutorial
-from tests.sdk.environments import NEW, OLD, OURS, path_of, python_of
+from tests.sdk.adaptations import OURS_OTHERWISE, TUTORIALS, Tutorial
+from tests.sdk.environments import path_of, python_of
 from tests.sdk.seeds import Block, blocks_of, facts_of, is_told, shared
 from tests.sdk.serving import served
-from tests.support.bigquery import BigQuery, standing_in
+from tests.sdk.sessions import Driver, Session, Sessions
+from tests.sdk.staging import bike_tables, fit_bikes, house_tables, lay_out, web
+from tests.sdk.versions import NEW, OLD, OURS
+from tests.support.bigquery import standing_in
 
 SHARED = shared()
 pytestmark = pytest.mark.skipif(SHARED is None, reason="the tutorials in ../shared/seeds are not here")
 
-# The orchestration of tutorial 003 is named there and not printed; this is what its text says it does.
-API_MAIN = """\
-import wallaroo
-import pandas as pd
 
-wl = wallaroo.Client()
-for workspace in wl.list_workspaces():
-    if workspace.name() == "apiorchestrationworkspace":
-        wl.set_current_workspace(workspace)
-pipeline = wl.pipelines_by_name("apipipeline")[0]
-pipeline.deploy()
-print(pipeline.infer(pd.read_json("xtest-1.df.json", orient="records")))
-pipeline.undeploy()
-"""
-TUTORIALS = {"001": BIGQUERY, "002": HTTPFILE, "003": API}
+def printed(driver: Driver, number: str, version: str) -> list[list[str]]:
+    """What each block of a tutorial shows and prints."""
+    assert SHARED is not None
+    folder, tutorial, blocks = driver.folder, TUTORIALS[number], blocks_of(SHARED, number)
+    lay_out(SHARED, blocks, folder)
+    if number == "000":
+        fit_bikes(SHARED, folder)
+    with web(SHARED / "data/houseprice") as files, standing_in() as bigquery:
+        (bike_tables if number == "000" else house_tables)(SHARED, bigquery, folder)
+        warehouse = {"BIGQUERY_EMULATOR_HOST": bigquery.url}
+        with served(folder / "server", *(f"--run-env={name}={value}" for name, value in warehouse.items())) as url:
+            codes = [_adapted(tutorial, version, place, block, url, files) for place, block in enumerate(blocks)]
+            return _run(driver, version, codes, {**_platform(url, tutorial.login), **warehouse})
+
+
 SESSIONS = [
-    pytest.param(number, version, id=f"{number} {version}", marks=pytest.mark.xdist_group(f"seed {number} {version}"))
-    for number in TUTORIALS
+    Session(f"tutorial {number} {version}", printed, (number, version), minutes)
+    for number, minutes in {"000": 5.0, "001": 1.0, "002": 4.0, "003": 7.0}.items()
     for version in (OLD, NEW, OURS)
 ]
 
 
-@pytest.mark.parametrize(("number", "version"), SESSIONS)
-def test_a_tutorial_prints_what_it_says(tmp_path: Path, number: str, version: str) -> None:
+@pytest.mark.parametrize("session", SESSIONS, ids=lambda one: one.name)
+def test_a_tutorial_prints_what_it_says(sessions: Sessions, session: Session) -> None:
     assert SHARED is not None
-    tutorial, blocks = TUTORIALS[number], blocks_of(SHARED, number)
-    _files(SHARED, blocks, tmp_path)
-    with (
-        _web(SHARED / "data/houseprice") as files,
-        standing_in() as bigquery,
-        served(tmp_path / "server") as url,
-    ):
-        _tables(SHARED, bigquery, tmp_path)
-        codes = [_adapted(tutorial, version, place, block, url, files) for place, block in enumerate(blocks)]
-        outputs = _session(tmp_path, version, codes, {"URL": url, "BIGQUERY": bigquery.url, "LOGIN": tutorial.login})
+    number, version = session.arguments
+    tutorial, blocks, outputs = TUTORIALS[number], blocks_of(SHARED, number), sessions.outcome(session)
     missing = [
         (place, fact)
         for place, (block, output) in enumerate(zip(blocks, outputs, strict=True))
@@ -118,69 +105,31 @@ def test_every_adaptation_changes_something_and_says_why(number: str) -> None:
         assert any(_begins(fact, known) for fact in results), known
 
 
-def _session(folder: Path, version: str, codes: list[str], addresses: dict[str, str]) -> list[list[str]]:
+def _platform(url: str, login: str) -> dict[str, str]:
+    """The variables that tell a client where the platform is, and who it is."""
+    return {
+        "WALLAROO_URL": url,
+        "WALLAROO_AUTH_URL": url,
+        "WALLAROO_SDK_AUTH_TYPE": login,
+        "WALLAROO_USER": "me@localhost",
+        "WALLAROO_PASSWORD": "no user was added, so any will do",
+    }
+
+
+def _run(driver: Driver, version: str, codes: list[str], variables: dict[str, str]) -> list[list[str]]:
+    folder = driver.folder
     (folder / "blocks.json").write_text(json.dumps(codes), "utf-8")
     environment = {
         "PATH": os.defpath,
         "HOME": str(folder / "home"),
         "PYTHONPATH": path_of(version),
         "PYTHONDONTWRITEBYTECODE": "1",
-        "WALLAROO_URL": addresses["URL"],
-        "WALLAROO_AUTH_URL": addresses["URL"],
-        "BIGQUERY_EMULATOR_HOST": addresses["BIGQUERY"],
-        "WALLAROO_SDK_AUTH_TYPE": addresses["LOGIN"],
-        "WALLAROO_USER": "me@localhost",
-        "WALLAROO_PASSWORD": "no user was added, so any will do",
+        **variables,
     }
     # Ours, too, is run beside what the tutorials import, which is in the environments of the public ones.
     words = [str(python_of(OLD if version == OURS else version)), "-m", "tests.sdk.tutorial"]
-    words += [str(folder / "blocks.json"), str(folder / "outputs.json")]
-    subprocess.run(words, env=environment, cwd=folder, check=True, timeout=900)
+    driver.run([*words, str(folder / "blocks.json"), str(folder / "outputs.json")], environment, folder)
     told = json.loads((folder / "outputs.json").read_text("utf-8"))
     assert not told["wrong"], told["wrong"]
     outputs: list[list[str]] = told["outputs"]
     return outputs
-
-
-def _files(data: Path, blocks: list[Block], folder: Path) -> None:
-    """The files that a tutorial names: its model and data, and the zips of its orchestrations."""
-    houses = data / "data/houseprice"
-    for name, source in {"models/rf_model.onnx": "rf_model.onnx", "data/xtest-1k.arrow": "xtest-1k.arrow"}.items():
-        (folder / name).parent.mkdir(exist_ok=True)
-        shutil.copy(houses / source, folder / name)
-    (folder / "remote_inference").mkdir()
-    mains = [block.code for block in blocks if "inference_source_connection" in block.code]
-    with zipfile.ZipFile(folder / "remote_inference/remote_inference.zip", "w") as archive:
-        archive.writestr("main.py", mains[0] if mains else "")
-        archive.writestr("requirements.txt", "")
-    with zipfile.ZipFile(folder / "api_inference_orchestration.zip", "w") as archive:
-        archive.writestr("main.py", API_MAIN)
-        archive.write(houses / "xtest-1.df.json", "xtest-1.df.json")
-        archive.writestr("requirements.txt", "")
-
-
-def _tables(data: Path, bigquery: BigQuery, folder: Path) -> None:
-    """The tables of the tutorials that use BigQuery, and the key files that lead to them."""
-    rows = data / "data/houseprice/xtest-1k.df.json"
-    bigquery.database.execute("create schema housepricesga")
-    bigquery.database.execute(f"create table housepricesga.inputs as select * from read_json('{rows}')")
-    for name in ("input", "output"):
-        key = bigquery.key("tests", "housepricesga", f"{name}s")
-        (folder / f"bigquery_service_account_{name}_key.json.example").write_text(json.dumps(key), "utf-8")
-
-
-@contextmanager
-def _web(folder: Path) -> Iterator[str]:
-    """A web server with the files of a folder."""
-    handler = functools.partial(_Quiet, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
-
-
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""

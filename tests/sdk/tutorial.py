@@ -13,6 +13,7 @@ import contextlib
 import importlib
 import io
 import json
+import os
 import re
 import sys
 import threading
@@ -25,7 +26,9 @@ from pathlib import Path
 from typing import Any
 
 _NAP = 0.5  # seconds: loops that wait for something look again after this, whatever they ask for
+_PATIENCE = 600.0  # seconds that a loop of the tutorials may wait, though it would for ever
 _really_sleep = time.sleep
+_began: list[float] = [0.0]  # when the block did
 
 shown: list[str] = []
 
@@ -38,11 +41,22 @@ def display(*things: Any) -> None:
 
 
 def wait_for(condition: Callable[[], Any], seconds: float) -> None:
-    """In place of a printed sleep: until its event has come, at most as long as is printed, and a second."""
-    limit = time.monotonic() + seconds + 1
+    """In place of a printed sleep: until its event has come, at most as long as is printed, and a second.
+
+    Where more wants to run than this machine has processors, as much longer as that makes things take.
+    """
+    began, allowed = time.monotonic(), seconds + 1.0
     while not condition():
-        assert time.monotonic() < limit, f"it did not come within {seconds} s"
+        allowed = max(allowed, (seconds + 1.0) * os.getloadavg()[0] / (os.cpu_count() or 1))
+        assert time.monotonic() - began < allowed, f"it did not come within {allowed:.0f} s"
         _really_sleep(0.2)
+
+
+def nap(seconds: float) -> None:
+    """In place of `time.sleep`: shorter, and no longer than it takes for something to be wrong."""
+    _really_sleep(min(float(seconds), _NAP))
+    if threading.current_thread() is threading.main_thread() and time.monotonic() - _began[0] > _PATIENCE:
+        raise TimeoutError(f"the block has not ended after {_PATIENCE:.0f} s")
 
 
 def approve(printed: io.StringIO) -> None:
@@ -70,12 +84,14 @@ def run(code: str, names: dict[str, Any]) -> None:
 def main() -> None:
     # Before anybody imports what is replaced.
     setattr(importlib.import_module("IPython.display"), "display", display)  # noqa: B010
-    setattr(time, "sleep", lambda seconds: _really_sleep(min(float(seconds), _NAP)))  # noqa: B010
+    setattr(time, "sleep", nap)  # noqa: B010
     # All rows of a frame are shown: those that are printed need not be the first and the last here.
     importlib.import_module("pandas").set_option("display.max_rows", None)
     names: dict[str, Any] = {"__name__": "__main__", "wait_for": wait_for}
     outputs, wrong = [], ""
-    for code in json.loads(Path(sys.argv[1]).read_text("utf-8")):
+    for place, code in enumerate(json.loads(Path(sys.argv[1]).read_text("utf-8"))):
+        sys.stderr.write(f"{time.strftime('%X')} block {place}\n")
+        _began[:] = [time.monotonic()]
         shown.clear()
         printed = io.StringIO()
         approving = threading.Thread(target=approve, args=(printed,), daemon=True)

@@ -21,6 +21,7 @@ import duckdb
 import sqlglot
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from sqlglot import exp
 
 Json = dict[str, Any]
 _TYPES = {"DOUBLE": "FLOAT", "FLOAT": "FLOAT", "BIGINT": "INTEGER", "INTEGER": "INTEGER", "VARCHAR": "STRING"}
@@ -54,7 +55,7 @@ class BigQuery:
 
     def run(self, sql: str) -> str:
         """Carry out a query in BigQuery's own words; the id of its results."""
-        (words,) = sqlglot.transpile(sql, read="bigquery", write="duckdb")
+        words = _in_duckdb(sql)
         identity = uuid.uuid4().hex
         with self._lock:
             cursor = self.database.execute(words)
@@ -100,6 +101,17 @@ class BigQuery:
         }
 
 
+def _in_duckdb(sql: str) -> str:
+    """The query in DuckDB's words, which has no order behind a select in brackets."""
+    found = sqlglot.parse_one(sql, read="bigquery")
+    if isinstance(found, exp.Subquery):
+        order = found.args.get("order")
+        found.set("order", None)
+        found = exp.select("*").from_(exp.alias_(found, "found", table=True))
+        found.set("order", order)
+    return found.sql(dialect="duckdb")
+
+
 def _field(name: str, kind: str) -> Json:
     repeated = kind.endswith("[]")
     plain = kind.removesuffix("[]")
@@ -140,7 +152,13 @@ class _Handler(BaseHTTPRequestHandler):
             self._reply({"kind": "bigquery#tableDataInsertAllResponse"})
             return
         sql = json.loads(body)["configuration"]["query"]["query"]
-        self._reply(self.bigquery.job(project, self.bigquery.run(sql), sql))
+        try:
+            identity = self.bigquery.run(sql)
+        except (duckdb.Error, sqlglot.ParseError) as problem:  # else the client would ask again for minutes
+            wrong = {"reason": "invalidQuery", "message": str(problem)}
+            self._reply({"error": {"code": 400, "message": str(problem), "errors": [wrong]}}, 400)
+            return
+        self._reply(self.bigquery.job(project, identity, sql))
 
     def do_GET(self) -> None:
         path, identity = urlsplit(self.path).path, urlsplit(self.path).path.rstrip("/").rpartition("/")[2]

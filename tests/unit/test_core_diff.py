@@ -11,10 +11,12 @@ from specrunner.core.diff import (
     ALREADY_SO,
     HIDDEN,
     SECRET,
+    SOMEBODY_ELSE,
     Difference,
     FieldChange,
     changes,
     differences,
+    drift,
     secret_changes,
 )
 from specrunner.core.errors import Place
@@ -281,6 +283,53 @@ def secret(before: str | None, now: str | None) -> tuple[FieldChange, ...]:
     on_target: LiveObject = live_of(declared, secrets={"detailsFrom": before} if before else {})
     assert changes(declared, on_target) == ()
     return secret_changes(declared, on_target, {"detailsFrom": now})
+
+
+def on_both(applied: str, held: dict[str, str] | None, now: str | None) -> tuple[LiveObject, tuple[FieldChange, ...]]:
+    """A connection whose secret was applied and is held so, and what changes of it where it is `now`."""
+    spec = connection(detailsFrom={"env": "DETAILS"}).spec
+    declared = resource(Kind.CONNECTION, "inputs", spec, secrets={"detailsFrom": {"env": "DETAILS"}})
+    on_target = live_of(declared, secrets={"detailsFrom": applied}, held=held)
+    return on_target, secret_changes(declared, on_target, {"detailsFrom": now})
+
+
+@pytest.mark.parametrize("now", ["f1", None])
+def test_a_secret_that_somebody_else_has_exchanged_is_drift_of_which_nothing_is_shown(now: str | None) -> None:
+    found, changed = on_both("f1", {"detailsFrom": "f9"}, now)
+    told = FieldChange("detailsFrom", Action.UPDATE, SOMEBODY_ELSE, SECRET, SECRET, SECRET, drift=True)
+    assert changed == drift(found) == (told,)
+
+
+def test_a_secret_that_somebody_else_has_removed_is_drift() -> None:
+    found, (change,) = on_both("f1", {}, "f1")
+    assert (change.live, change.drift) == (None, True)
+    assert drift(found) == (change,)
+
+
+@pytest.mark.parametrize("held", [None, {"detailsFrom": "f1"}])
+def test_a_secret_that_is_held_as_it_was_applied_or_that_nobody_can_tell_is_no_drift(
+    held: dict[str, str] | None,
+) -> None:
+    found, changed = on_both("f1", held, "f1")
+    assert changed == drift(found) == ()
+
+
+def test_a_secret_that_both_have_changed_is_told_as_both() -> None:
+    found, (change,) = on_both("f1", {"detailsFrom": "f9"}, "f2")
+    assert change.reason == "its value changed, and on the target by somebody else"
+    assert (change.live, change.drift, len(drift(found))) == (SECRET, False, 1)
+
+
+def test_a_secret_that_somebody_else_has_changed_to_what_is_declared_now_is_only_recorded() -> None:
+    _, (change,) = on_both("f1", {"detailsFrom": "f2"}, "f2")
+    assert change.reason == "already so on the target; only the record is brought up to date"
+
+
+def test_another_secret_on_the_target_makes_it_another_object_than_was_planned_for() -> None:
+    same, _ = on_both("f1", {"detailsFrom": "f1"}, "f1")
+    untold, _ = on_both("f1", None, "f1")
+    other, _ = on_both("f1", {"detailsFrom": "f9"}, "f1")
+    assert same.fingerprint == untold.fingerprint != other.fingerprint
 
 
 def test_a_secret_with_the_same_fingerprint_is_unchanged() -> None:

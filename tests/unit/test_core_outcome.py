@@ -14,6 +14,8 @@ from specrunner.core.plan import Plan, Step
 
 THEN = datetime(2026, 7, 1, tzinfo=UTC)
 TASK = Key(Kind.TASK, "w", "x")
+STEP = Step(TASK, Action.RUN, "")
+PLAN = Plan("p", "e", "local", (STEP,))
 DONE, FAILED, SKIPPED, BLOCKED = Fate.DONE, Fate.FAILED, Fate.SKIPPED, Fate.BLOCKED
 
 
@@ -23,9 +25,8 @@ def run(state: RunState) -> RunView:
 
 def outcome(fates: list[Fate | RunState], interrupted: bool = False) -> Outcome:
     """Steps of these fates; a state of a run stands for a step that was done and started it."""
-    step = Step(TASK, Action.RUN, "")
     steps = tuple(
-        StepOutcome(step, DONE, run=run(fate)) if isinstance(fate, RunState) else StepOutcome(step, fate)
+        StepOutcome(STEP, DONE, run=run(fate)) if isinstance(fate, RunState) else StepOutcome(STEP, fate)
         for fate in fates
     )
     return Outcome(Plan("p", "e", "local", tuple(one.step for one in steps)), steps, THEN, THEN, interrupted)
@@ -65,6 +66,19 @@ def test_the_gravest_thing_that_happened_is_the_exit_code(fates: list[Fate | Run
 def test_runs_that_did_not_succeed_are_those_that_ended_otherwise() -> None:
     found = outcome([RunState.SUCCESS, RunState.FAILURE, RunState.RUNNING, RunState.LOST, DONE]).unsuccessful_runs
     assert [one.status for one in found] == [RunState.FAILURE, RunState.LOST]
+
+
+def test_how_a_run_ends_that_was_left_to_itself_is_not_the_matter_of_the_apply() -> None:
+    ended = replace(run(RunState.FAILURE), started=THEN)
+    left, waited = (StepOutcome(STEP, Fate.DONE, run=ended, waited=waits) for waits in (False, True))
+    assert (left.failed_run, waited.failed_run) == (None, ended)
+    assert Outcome(PLAN, (left,), THEN, THEN).exit_code == 0
+    assert Outcome(PLAN, (waited,), THEN, THEN).exit_code == 6
+
+
+def test_a_run_that_could_not_even_be_started_is() -> None:
+    never_began = StepOutcome(STEP, Fate.DONE, run=run(RunState.FAILURE), waited=False)
+    assert never_began.failed_run == never_began.run
 
 
 def test_steps_are_found_by_their_fate() -> None:

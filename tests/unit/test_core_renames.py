@@ -12,7 +12,7 @@ from specrunner.core.fields import Action
 from specrunner.core.keys import Key, Kind
 from specrunner.core.plan import Plan
 from specrunner.core.recorded import Recorded
-from specrunner.core.renames import respelt
+from specrunner.core.renames import renamed, respelt
 from specrunner.core.resources import LiveObject, Presence, Resource, intent_of, references_of
 from tests.unit.core_samples import (
     MODEL,
@@ -22,6 +22,7 @@ from tests.unit.core_samples import (
     SCHEDULED,
     SOMEBODY,
     carried_out,
+    desired,
     live,
     live_of,
     plan_for,
@@ -134,6 +135,18 @@ def test_a_change_inside_of_a_renamed_workspace_comes_after_the_rename() -> None
     ]
     assert all(plan.steps[0].key in step.depends_on for step in plan.steps[1:])
     settles(plan, declared, found)
+
+
+def test_it_is_known_under_which_key_each_object_is_live_however_many_renames_meet() -> None:
+    code = in_workspace("v", CODE)
+    kept = in_workspace("v", task(SCHEDULED))
+    declared = desired(under("v", workspace()), under("new", code), kept)
+    seen = renamed(declared, live(*map(live_of, (workspace(), CODE, task(SCHEDULED)))))
+    assert {str(new): str(old) for new, old in seen.origin.items() if new in declared.resources} == {
+        "Workspace/v": "Workspace/w",
+        "Orchestration/v/new": "Orchestration/w/code",
+        str(kept.key): str(task(SCHEDULED).key),
+    }
 
 
 def test_what_is_changed_and_refers_to_a_renamed_object_waits_for_the_rename() -> None:

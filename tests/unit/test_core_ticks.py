@@ -9,7 +9,7 @@ from specrunner.core.due import Due
 from specrunner.core.keys import Key
 from specrunner.core.lifecycle import Reason, RunState
 from specrunner.core.outcome import RunView
-from specrunner.core.ticks import CLAIM_GRACE, LONGEST_CLAIM, OpenRun, TaskMemory, claimed_until, tick_of
+from specrunner.core.ticks import CLAIM_GRACE, LONGEST_CLAIM, OpenRun, TaskMemory, claimed_until, is_worn, tick_of
 
 KEY = Key.parse("Task/lab/hourly")
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -76,3 +76,13 @@ def test_nothing_of_a_suspended_task_runs() -> None:
 )
 def test_a_claim_lasts_as_long_as_all_attempts_of_its_run_may(spec: Any, lasts: timedelta) -> None:
     assert claimed_until(spec, NOON) == NOON + lasts
+
+
+def test_a_claim_is_worn_when_half_of_its_time_is_over() -> None:
+    until = NOON + 2 * HOUR
+    assert [is_worn(NOON, until, NOON + gone) for gone in (MINUTE, HOUR - MINUTE, HOUR, 3 * HOUR)] == [
+        False,
+        False,
+        True,
+        True,
+    ]

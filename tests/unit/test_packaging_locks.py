@@ -6,7 +6,7 @@ import pytest
 
 import specrunner
 from specrunner.core.errors import PackagingFailed
-from specrunner.engine.packaging import base_layer, locks
+from specrunner.engine.packaging import base_layer, locks, old_clients
 
 
 def test_the_base_set_joins_unpinned() -> None:
@@ -73,3 +73,16 @@ def test_laying_in_never_writes_through_a_link_and_leaves_pinned_packages(tmp_pa
     assert (site / "specrunner/__init__.py").read_bytes() == b"ours"
     assert cached.read_bytes() == b"theirs"
     assert not (site / "wallaroo").exists()
+
+
+@pytest.mark.parametrize(("version", "is_old"), [("2022.4.0", True), ("2023.2.0", True), ("2024.4.0", False)])
+def test_an_old_client_gets_newer_distributions_in_the_place_of_its_pins(version: str, is_old: bool) -> None:
+    wanted = locks.with_base_set(f"wallaroo=={version}\nnumpy==1.26.4  # mine\nscipy\n")
+    named = locks.pinned_names(old_clients.overrides(wanted))
+    assert ({"pandas", "pyarrow", "matplotlib"} <= named) == is_old
+    assert not named & {"numpy", "scipy"}, "what the requirements name themselves is left to them"
+
+
+@pytest.mark.parametrize("line", ["pandas", "wallaroo", "wallaroo-tools==2023.1.0", "awallaroo==2023.1.0"])
+def test_nothing_is_put_in_the_place_of_other_pins(line: str) -> None:
+    assert old_clients.overrides(locks.with_base_set(line)) == ""

@@ -17,6 +17,7 @@ from tests.unit.reconcile_samples import workspace
 from tests.unit.test_record_status import NOON, SCHEMA, Kept, apply_and_record
 
 GOOD, BAD = "a" * 40, "b" * 40
+UNHEALED = {"unhealed": "Task/w/t: <the disk> is full", "unhealed_since": "2026-11-21T12:00:00Z"}
 LIVE = Followed("https://git.example.com/specs", "main", GOOD, GOOD, "live")
 REFUSED = replace(
     LIVE, seen=BAD, standing="refused", problem="error: 25 is no hour <x>\n  write 23", since="2026-11-21T12:00:00Z"
@@ -35,7 +36,7 @@ def target() -> Any:
 
 def test_the_file_fits_the_schema_and_can_be_read_back(target: Any) -> None:
     kept = Kept()
-    for followed in (LIVE, REFUSED, replace(REFUSED, live="")):
+    for followed in (LIVE, REFUSED, replace(REFUSED, live=""), replace(REFUSED, **UNHEALED)):
         told(kept, followed, target)
         data = kept.files["staging/controller.yaml"]
         jsonschema.Draft202012Validator(SCHEMA).validate(yaml.safe_load(data))
@@ -49,6 +50,8 @@ def test_the_page_tells_what_is_live_and_what_was_refused_and_why(target: Any) -
     assert f"`{GOOD[:12]}` is live" in page and f"`{BAD[:12]}` was refused" in page
     assert "25 is no hour \\<x\\>" in page and "write 23" not in page
     assert "was refused" in told(kept, replace(REFUSED, problem=" \n "), target)
+    assert "\\<the disk\\> is full" in told(kept, replace(REFUSED, **UNHEALED), target)
+    assert "the disk" not in told(kept, REFUSED, target)
     assert "in part" in told(kept, replace(REFUSED, live=BAD, standing="partly"), target)
     assert "refused" not in told(kept, replace(LIVE, live=BAD, seen=BAD), target)
 

@@ -43,14 +43,24 @@ def test_an_empty_log_has_an_empty_page(log: InferenceLog) -> None:
 def test_what_was_appended_is_read_back_at_once_and_exactly(log: InferenceLog) -> None:
     table = answer(0, 3, NOON)
     log.append(table)
-    page = log.read()
+    page = log.read(start=NOON)
     assert page.table == table
     assert page.status is LogStatus.ALL
 
 
-def test_without_times_the_newest_request_comes_first_and_its_rows_keep_their_order(log: InferenceLog) -> None:
+def test_without_times_the_newest_row_comes_first(log: InferenceLog) -> None:
     fill(log, [2, 3, 1])
-    assert numbers(log.read().table) == [5, 2, 3, 4, 0, 1]
+    assert numbers(log.read().table) == [5, 4, 3, 2, 1, 0]
+
+
+def test_a_limit_leaves_the_last_rows_of_the_newest_request_and_the_next_page_goes_on_before_them(
+    log: InferenceLog,
+) -> None:
+    fill(log, [2, 50])
+    page = log.read(limit=10)
+    assert (numbers(page.table), page.status) == (list(range(51, 41, -1)), LogStatus.RECORD_LIMITED)
+    page = log.read(limit=100, after=page.next)
+    assert (numbers(page.table), page.status) == (list(range(41, -1, -1)), LogStatus.ALL)
 
 
 def test_with_times_the_oldest_comes_first_and_both_ends_count(log: InferenceLog) -> None:
@@ -58,7 +68,7 @@ def test_with_times_the_oldest_comes_first_and_both_ends_count(log: InferenceLog
     assert numbers(log.read(start=later(1), end=later(2)).table) == [1, 2, 3]
     assert numbers(log.read(start=later(2)).table) == [3, 4]
     assert numbers(log.read(end=later(0)).table) == [0]
-    assert numbers(log.read(start=later(1), end=later(2), newest_first=True).table) == [3, 1, 2]
+    assert numbers(log.read(start=later(1), end=later(2), newest_first=True).table) == [3, 2, 1]
     assert (log.count(), log.count(later(1), later(2)), log.count(end=later(1))) == (5, 3, 3)
 
 
@@ -66,7 +76,7 @@ def test_the_default_limit_is_a_hundred_rows_and_none_with_times(log: InferenceL
     fill(log, [30] * 5)
     page = log.read()
     assert (page.table.num_rows, page.status) == (100, LogStatus.RECORD_LIMITED)
-    assert numbers(page.table) == [*range(120, 150), *range(90, 120), *range(60, 90), *range(30, 40)]
+    assert numbers(page.table) == list(range(149, 49, -1))
     assert log.read(start=NOON).table.num_rows == 150
 
 
@@ -88,12 +98,13 @@ def test_a_page_is_cut_by_bytes_and_the_next_goes_on_inside_the_request(log: Inf
         assert page.status is LogStatus.BYTE_LIMITED
         after = page.next
     assert page.status is LogStatus.ALL
-    assert found == list(range(1000))
+    assert found == list(range(999, -1, -1))
 
 
 def test_a_page_has_one_row_however_small_it_is_to_be(log: InferenceLog) -> None:
     fill(log, [3])
-    assert numbers(log.read(page_bytes=1).table) == [0]
+    assert numbers(log.read(page_bytes=1).table) == [2]
+    assert numbers(log.read(page_bytes=1, newest_first=False).table) == [0]
 
 
 def test_requests_appended_while_someone_pages_do_not_disturb_the_pages(log: InferenceLog) -> None:
@@ -206,9 +217,9 @@ def test_another_schema_ends_the_page_and_begins_the_next(log: InferenceLog) -> 
     log.append(answer(0, 2, later(0)))
     log.append(answer(2, 2, later(1), extra="out.word"))
     page = log.read()
-    assert (numbers(page.table), page.status) == ([2, 3], LogStatus.SCHEMA_CHANGE)
+    assert (numbers(page.table), page.status) == ([3, 2], LogStatus.SCHEMA_CHANGE)
     page = log.read(after=page.next)
-    assert (numbers(page.table), page.status, page.next) == ([0, 1], LogStatus.ALL, None)
+    assert (numbers(page.table), page.status, page.next) == ([1, 0], LogStatus.ALL, None)
 
 
 @pytest.mark.parametrize("suffix", [".arrow", ".parquet", ".csv"])
@@ -340,7 +351,7 @@ def test_a_closed_log_is_read_and_takes_nothing(log: InferenceLog) -> None:
 def test_dictionaries_are_kept_as_their_values(log: InferenceLog) -> None:
     table = answer(0, 2, NOON).append_column("in.word", pa.array(["a", "b"]).dictionary_encode())
     log.append(table)
-    assert log.read().table.column("in.word").to_pylist() == ["a", "b"]
+    assert log.read(newest_first=False).table.column("in.word").to_pylist() == ["a", "b"]
 
 
 # The index beside each segment

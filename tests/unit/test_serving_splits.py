@@ -11,6 +11,8 @@ import pyarrow as pa
 import pytest
 
 from specrunner.core.errors import BadInput
+from specrunner.core.values import Json
+from specrunner.engine.ports import TensorField
 from specrunner.engine.serving.dataplane import PipelinePlane, Step
 from specrunner.engine.serving.runtimes import OnnxModel, OnnxRuntime
 from specrunner.engine.serving.splits import Split, check_alike
@@ -231,3 +233,77 @@ def test_a_split_before_the_last_step_is_logged_and_kept_from_the_next(
     steps = [Step("a", models["a"], split=first), Step("after", after)]
     found = PipelinePlane(steps).infer(samples.rows_table(2), samples.NOON)
     assert found.column_names == ["time", "in.tensor", "out.doubled", "out_a._model_split", "check_failures"]
+
+
+class Says:
+    """A model that answers custom JSON with its name and what came."""
+
+    inputs: tuple[TensorField, ...] = ()
+    outputs: tuple[TensorField, ...] = ()
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def predict(self, table: pa.Table) -> pa.Table:
+        return table
+
+    def predict_json(self, value: Json) -> Json:
+        return [{"by": self.name, "got": value}]
+
+    def close(self) -> None:
+        pass
+
+
+def saying(choice: ByWeight | ByValue | None, shadow: str = "", **more: Any) -> PipelinePlane:
+    split = Split((Says("a"), Says("b")), (A, B), choice, **more) if choice else None
+    return PipelinePlane([Step("a", Says("a"), {shadow: Says(shadow)} if shadow else {}, split)])
+
+
+def test_a_split_chooses_one_model_for_the_whole_of_custom_json() -> None:
+    plane = saying(ByWeight((1, 1)), draw=lambda: 0.7)
+    answer, row = plane.infer_json({"x": 1}, samples.NOON)
+    assert answer == [{"by": "b", "got": {"x": 1}}]
+    assert json.loads(row["out._model_split"][0].as_py()) == [entry("b")]
+    assert row.column_names == ["time", "in.json", "out.json", "out._model_split", "check_failures"]
+
+
+def test_a_split_by_key_goes_by_what_custom_json_has_under_it_and_keeps_it_from_the_models() -> None:
+    plane = saying(ByValue("tier", {"gold": 1}))
+    assert plane.infer_json({"x": 1, "tier": "gold"}, samples.NOON)[0] == [{"by": "b", "got": {"x": 1}}]
+    answer, row = plane.infer_json({"x": 1, "tier": "lead"}, samples.NOON)
+    assert answer == [{"by": "a", "got": {"x": 1}}]
+    assert json.loads(row["in.json"][0].as_py()) == {"x": 1, "tier": "lead"}
+    for value in ({"x": 1}, {"tier": ["gold"]}, [1, 2], "gold"):
+        with pytest.raises(BadInput, match="has no `tier` with one value"):
+            plane.infer_json(value, samples.NOON)
+
+
+def test_a_split_by_key_chooses_for_custom_json_what_it_chooses_for_a_row() -> None:
+    split = Split((Says("a"), Says("b")), (A, B), ByWeight((1, 1), "who"))
+    for who in range(20):
+        keys = pa.table({"who": [who]})
+        told = split.predict(pa.table({"x": [1]}), keys)["_model_split"][0].as_py()
+        assert split.pick(who)[1] == told
+
+
+def test_a_shadow_is_asked_in_custom_json_too_and_its_failure_is_its_own() -> None:
+    plane = saying(None, shadow="c")
+    answer, row = plane.infer_json({"x": 1}, samples.NOON)
+    assert answer == [{"by": "a", "got": {"x": 1}}]
+    assert json.loads(row["out_c.json"][0].as_py()) == [{"by": "c", "got": {"x": 1}}]
+    table_only = PipelinePlane([Step("a", Says("a"), {"t": _TablesOnly()})])
+    answer, row = table_only.infer_json({"x": 1}, samples.NOON)
+    assert answer == [{"by": "a", "got": {"x": 1}}] and row["out_t.json"].to_pylist() == [None]
+    with pytest.raises(BadInput, match="takes tables, not custom JSON"):
+        PipelinePlane([Step("t", _TablesOnly())]).infer_json({"x": 1}, samples.NOON)
+
+
+class _TablesOnly:
+    inputs: tuple[TensorField, ...] = ()
+    outputs: tuple[TensorField, ...] = ()
+
+    def predict(self, table: pa.Table) -> pa.Table:
+        return table
+
+    def close(self) -> None:
+        pass

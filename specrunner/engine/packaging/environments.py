@@ -8,6 +8,7 @@ runs, and is made again.
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from specrunner.core import values
 from specrunner.core.errors import PackagingFailed
-from specrunner.engine.packaging import base_layer, builds, indexes, interpreters, inventory, locks, uv
+from specrunner.engine.packaging import base_layer, builds, indexes, interpreters, inventory, locks, old_clients, uv
 from specrunner.engine.packaging.bytecode import BytecodePool
 from specrunner.engine.packaging.interpreters import Interpreter
 from specrunner.engine.packaging.inventory import Kept
@@ -162,6 +163,7 @@ class UvEnvironments:
                 "python": self._interpreter().identity,
                 "base": list(locks.BASE_SET),
                 "indexes": indexes.identity(tool.env, tool.options),
+                **({"overrides": instead} if (instead := old_clients.overrides(wanted)) else {}),
             }
         )
 
@@ -170,10 +172,12 @@ class UvEnvironments:
         python = str(self._interpreter().path)
 
         def compile_(*more: str, heard: OnOutput | None) -> str:
-            return tool.run(
-                "pip", "compile", "--no-header", "--no-annotate", "--python", python, *tool.options, *more, "-",
-                stdin=wanted, deadline=deadline, on_output=heard, summary=_UNRESOLVED, remedy=_RESOLVE_REMEDY,
-            )  # fmt: skip
+            with _overriding(wanted) as overrides:
+                return tool.run(
+                    "pip", "compile", "--no-header", "--no-annotate", "--python", python, *overrides, *tool.options,
+                    *more, "-",
+                    stdin=wanted, deadline=deadline, on_output=heard, summary=_UNRESOLVED, remedy=_RESOLVE_REMEDY,
+                )  # fmt: skip
 
         return _or_from_cache(tool, lambda: compile_(heard=on_output), lambda: compile_("--offline", heard=None))
 
@@ -218,6 +222,19 @@ class UvEnvironments:
             yield True
         finally:
             guard.release()
+
+
+@contextmanager
+def _overriding(requirements: str) -> Iterator[tuple[str, ...]]:
+    """The option that has uv take newer distributions where an old client asks for some that are not to be had."""
+    instead = old_clients.overrides(requirements)
+    if not instead:
+        yield ()
+        return
+    with tempfile.NamedTemporaryFile("w", prefix="specrunner-", suffix=".txt", encoding="utf-8") as file:
+        file.write(instead)
+        file.flush()
+        yield ("--override", file.name)
 
 
 def _or_from_cache(tool: Uv, online: Callable[[], str], offline: Callable[[], str]) -> str:

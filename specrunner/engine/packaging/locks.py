@@ -28,7 +28,7 @@ def with_base_set(requirements: str) -> str:
     Raises PackagingFailed listing the lines that are options of pip: what an option names is not in the lock,
     so that it would be resolved here and then missed, or found elsewhere, where the lock is installed.
     """
-    options = [line for line in _logical_lines(requirements) if line.startswith("-")]
+    options = [line for line in logical_lines(requirements) if line.startswith("-")]
     if options:
         raise PackagingFailed(
             "requirements.txt holds options of pip, and only requirements can be locked",
@@ -36,7 +36,7 @@ def with_base_set(requirements: str) -> str:
             "Delete these lines. Indexes and build options belong into the configuration of the machine that runs "
             "specrunner: pip.conf, PIP_* or UV_*. Requirements of other files belong into this one.",
         )
-    return "\n".join([*_logical_lines(requirements), *BASE_SET, ""])
+    return "\n".join([*logical_lines(requirements), *BASE_SET, ""])
 
 
 def finished(resolved: str, requirements: str) -> str:
@@ -45,7 +45,7 @@ def finished(resolved: str, requirements: str) -> str:
     Raises PackagingFailed for what is no exact pin, such as a local path.
     """
     hashes = _hashes(requirements)
-    lines = sorted(line for line in _logical_lines(resolved))
+    lines = sorted(line for line in logical_lines(resolved))
     loose = [line for line in lines if not _PIN.fullmatch(line)]
     if loose:
         raise PackagingFailed(
@@ -53,26 +53,15 @@ def finished(resolved: str, requirements: str) -> str:
             "\n".join(loose),
             "Put the code into the orchestration's folder and import it from there, or publish it on a package index.",
         )
-    return "".join(f"{line}{hashes.get(_name_of(line), '')}\n" for line in lines)
+    return "".join(f"{line}{hashes.get(name_of(line), '')}\n" for line in lines)
 
 
 def pinned_names(lock: str) -> frozenset[str]:
     """The normalised names of the distributions in a lock (PEP 503: lower case, runs of `-_.` as one `-`)."""
-    return frozenset(_name_of(line) for line in _logical_lines(lock))
+    return frozenset(name_of(line) for line in logical_lines(lock))
 
 
-def _hashes(requirements: str) -> dict[str, str]:
-    """What to append to the pin of a distribution whose requirement has hashes: uv then checks them."""
-    found = {}
-    for line in _logical_lines(requirements):
-        match = _REQUIREMENT.match(line)
-        values = _HASH.findall(line)
-        if match and values:
-            found[_normal(match[1])] = "".join(f" --hash={value}" for value in values)
-    return found
-
-
-def _logical_lines(text: str) -> Iterator[str]:
+def logical_lines(text: str) -> Iterator[str]:
     """Lines as pip reads them: joined at a trailing backslash, without comments, none empty."""
     for line in re.sub(r"\\\r?\n", " ", text).splitlines():
         stripped = _COMMENT.sub("", line).strip()
@@ -80,9 +69,21 @@ def _logical_lines(text: str) -> Iterator[str]:
             yield stripped
 
 
-def _name_of(line: str) -> str:
+def name_of(line: str) -> str:
+    """The normalised name of the distribution that a requirement or a pin is about."""
     match = re.match(_NAME, line)
     return _normal(match[0]) if match else line
+
+
+def _hashes(requirements: str) -> dict[str, str]:
+    """What to append to the pin of a distribution whose requirement has hashes: uv then checks them."""
+    found = {}
+    for line in logical_lines(requirements):
+        match = _REQUIREMENT.match(line)
+        values = _HASH.findall(line)
+        if match and values:
+            found[_normal(match[1])] = "".join(f" --hash={value}" for value in values)
+    return found
 
 
 def _normal(name: str) -> str:

@@ -12,7 +12,6 @@ The answer has these columns, in this order, with exactly these types:
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -25,7 +24,8 @@ import pyarrow as pa
 
 from specrunner.core.errors import BadInput, SpecrunnerError
 from specrunner.core.values import Json, utc
-from specrunner.engine.ports import LoadedModel, TakesJson, TensorField
+from specrunner.engine.ports import LoadedModel, TensorField
+from specrunner.engine.serving.custom_json import answer_json
 from specrunner.engine.serving.splits import SPLIT_COLUMN, Split
 from specrunner.engine.serving.tensors import (
     ARROW_TYPES,
@@ -137,36 +137,18 @@ class PipelinePlane:
                 model.close()
 
     def infer_json(self, value: Json, now: datetime) -> tuple[Json, pa.Table]:
-        """The answer to custom JSON, each step's being the next one's question, and the row to be logged.
-
-        Raises BadInput where a step takes tables only.
-        """
-        current = value
-        for step in self._steps:
-            if step.split is not None:
-                raise BadInput(
-                    f"The step {step.name!r} divides rows between models, and custom JSON has none.",
-                    "A split chooses a model for each row of a table.",
-                    "Send a pandas.DataFrame or a pyarrow.Table.",
-                )
-            if not isinstance(step.model, TakesJson):
-                raise BadInput(
-                    f"The model {step.name!r} takes tables, not custom JSON.",
-                    "Custom JSON (a dict in, a list of dicts out) is for pipelines of Python models.",
-                    "Send a pandas.DataFrame or a pyarrow.Table.",
-                )
-            current = step.model.predict_json(current)
+        """The answer to custom JSON, and the row to be logged. Raises as `custom_json.answer_json` does."""
+        answer, logged = answer_json(self._steps, value, self._aside)
         row = pa.table(
             {
                 "time": pa.array([milliseconds(now)], pa.timestamp("ms")),
-                "in.json": [json.dumps(value)],
-                "out.json": [json.dumps(current)],
+                **{name: pa.array([text], pa.string()) for name, text in logged.items()},
                 "check_failures": pa.array([0], pa.int8()),
             }
         )
         if self._log is not None:
             self._log.append(row)
-        return current, row
+        return answer, row
 
     def _put_aside(self, table: pa.Table) -> tuple[pa.Table, pa.Table]:
         """The columns that splits go by, and what is left for the models. Raises BadInput for a missing one."""

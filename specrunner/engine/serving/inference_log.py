@@ -2,7 +2,7 @@
 
 Writing is a thread's business (`log_writer`), the files are described in `segments`. Requests are ordered by
 their time, then by segment, then by place in it, so that those of one process stay in the order in which they
-were appended; the rows of a request always keep theirs.
+were appended. "Newest first" is that order turned round row by row: of a large request the last rows come first.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class InferenceLog:
     ) -> LogPage:
         """One page of rows, of one schema.
 
-        Without `start` and `end`, the newest requests first, 100 rows unless `limit` says otherwise; with either,
+        Without `start` and `end`, the newest rows first, 100 unless `limit` says otherwise; with either,
         the oldest first and without a limit. `newest_first` overrules that. `after` is the `next` of another page
         and goes on where it ended. Raises BadInput for a limit below 1, or an `after` that no page gave.
         """

@@ -55,12 +55,16 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class _Slice:
-    """Some rows of one request, and how many of its rows are gone before and with them."""
+    """So many rows of one request, after so many that were read before, in the order of reading."""
 
     segment: int
     number: int
-    first: int
+    read: int
     count: int
+
+    def of(self, batch: pa.RecordBatch, *, newest_first: bool) -> pa.RecordBatch:
+        """Its rows, in the order of the request."""
+        return batch.slice(batch.num_rows - self.read - self.count if newest_first else self.read, self.count)
 
 
 def overlaps(segment: Segment, window: Window) -> bool:
@@ -80,7 +84,7 @@ def rows_within(segment: Segment, window: Window) -> int:
 
 
 def read_page(segments: Sequence[Segment], window: Window, after: JsonObject | None = None) -> LogPage:
-    """The next page of a window. The rows of a request keep their order, whichever request comes first.
+    """The next page of a window: the rows as they were written, or with `newest_first` from the last one backwards.
 
     A page has one row at least, however large, unless there is none. Raises BadInput for a limit below 1, or an
     `after` that no page gave.
@@ -92,14 +96,15 @@ def read_page(segments: Sequence[Segment], window: Window, after: JsonObject | N
     if not chosen:
         return LogPage(_empty(segments), LogStatus.ALL)
     last = chosen[-1]
-    position = {"segment": segments[last.segment].name, "number": last.number, "row": last.first + last.count}
+    position = {"segment": segments[last.segment].name, "number": last.number, "row": last.read + last.count}
     position["time"] = int(segments[last.segment].entries[last.number, TIME])
-    return LogPage(_load(segments, chosen), status, None if status is LogStatus.ALL else position)
+    table = _load(segments, chosen, newest_first=window.newest_first)
+    return LogPage(table, status, None if status is LogStatus.ALL else position)
 
 
 @dataclass(frozen=True, slots=True)
 class _Position:
-    """Where a page ended: after so many rows of a request."""
+    """Where a page ended: after so many rows of a request, counted as they are read."""
 
     time: int
     segment: str
@@ -209,18 +214,18 @@ def _choose(segments: Sequence[Segment], order: Array, offset: int, window: Wind
     rows, size = 0, 0
     schema: pa.Schema | None = None
     for _, index, number in order.tolist():
-        segment, first = segments[index], 0 if chosen else offset
+        segment, read = segments[index], 0 if chosen else offset
         if schema is not None and segment.schema != schema:
             return chosen, LogStatus.SCHEMA_CHANGE
         schema = segment.schema
         rows_there, bytes_there = (int(segment.entries[number, column]) for column in (ROWS, SIZE))
-        there = rows_there - first
+        there = rows_there - read
         row_bytes = max(bytes_there / rows_there, 1)
         by_limit = there if window.limit is None else window.limit - rows
         by_bytes = max(int((window.page_bytes - size) / row_bytes), 0 if chosen else 1)
         taken = min(there, by_limit, by_bytes)
         if taken:
-            chosen.append(_Slice(index, number, first, taken))
+            chosen.append(_Slice(index, number, read, taken))
         if taken < there:
             return chosen, LogStatus.RECORD_LIMITED if by_limit <= by_bytes else LogStatus.BYTE_LIMITED
         rows += taken
@@ -228,7 +233,7 @@ def _choose(segments: Sequence[Segment], order: Array, offset: int, window: Wind
     return chosen, LogStatus.ALL
 
 
-def _load(segments: Sequence[Segment], chosen: Sequence[_Slice]) -> pa.Table:
+def _load(segments: Sequence[Segment], chosen: Sequence[_Slice], *, newest_first: bool) -> pa.Table:
     """The slices as one table that no longer needs the files."""
     wanted: dict[int, list[int]] = {}
     for part in chosen:
@@ -239,11 +244,12 @@ def _load(segments: Sequence[Segment], chosen: Sequence[_Slice]) -> pa.Table:
         for number, batch in zip(numbers, segments[index].batches(numbers), strict=True)
     }
     batches = [
-        batch.slice(part.first, part.count)
-        for part in chosen
+        part.of(batch, newest_first=newest_first)
+        for part in (reversed(chosen) if newest_first else chosen)
         if (batch := found[part.segment, part.number]) is not None
     ]
-    return pa.Table.from_batches(batches, segments[chosen[0].segment].schema).combine_chunks()
+    table = pa.Table.from_batches(batches, segments[chosen[0].segment].schema).combine_chunks()
+    return table.take(np.arange(table.num_rows)[::-1]) if newest_first else table
 
 
 def _empty(segments: Sequence[Segment]) -> pa.Table:

@@ -55,6 +55,11 @@ class Split:
             first += count
         return parts[0] if len(parts) == 1 else pa.concat_tables(parts).take(pa.array(np.argsort(order)))
 
+    def pick(self, value: object) -> tuple[LoadedModel, str]:
+        """The one model for all of a request that has this value under `key`, and what is told of it."""
+        place = _place(self.choice.weights, self.draw()) if self.choice.key is None else self._of(value)
+        return self.models[place], self._label(place)
+
     def _answer(self, place: int, table: pa.Table) -> pa.Table:
         found = self.models[place].predict(table)
         label = pa.array([self._label(place)] * found.num_rows, pa.string())

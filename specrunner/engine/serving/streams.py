@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
@@ -18,8 +19,9 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from specrunner.core.errors import BadInput
+from specrunner.core.values import Json
 from specrunner.engine.serving.codecs import Media, decode, media_of_path
-from specrunner.engine.serving.records import parse_text_lists, to_text_lists, write_records
+from specrunner.engine.serving.records import parse_json, parse_text_lists, to_text_lists, write_records
 
 CHUNK_ROWS: Final = 10_000
 
@@ -52,6 +54,31 @@ def read_chunks(source: Path | BinaryIO, media: Media | None = None) -> Iterator
         media = media or _media_of(file.read(_PEEKED))
         file.seek(0)
         yield _explained(_chunks(cast("BinaryIO", file), media), "what came", media)
+
+
+def is_custom_json(source: Path | BufferedReader) -> bool:
+    """Whether it begins as a JSON object does, which is custom JSON and no table. Of a pipe, nothing is taken."""
+    if not isinstance(source, Path):
+        return source.peek(_PEEKED).lstrip()[:1] == b"{"
+    return media_of_path(source) is Media.PANDAS_RECORDS and _content(source)[:_PEEKED].lstrip()[:1] == b"{"
+
+
+def read_custom_json(source: Path | BinaryIO) -> Json:
+    """The whole JSON value of a file or a pipe. Raises BadInput."""
+    is_file = isinstance(source, Path)
+    data = _content(source) if isinstance(source, Path) else source.read()
+    try:
+        return parse_json(data)
+    except ValueError as error:
+        what = str(source) if is_file else "What came"
+        raise BadInput(f"{what} is not readable as JSON", f"{error}.", "Check that it is whole.") from error
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"{path} can't be read", f"{error.strerror}.", "Name a file that exists.") from error
 
 
 def _media_of(head: bytes) -> Media:

@@ -27,11 +27,27 @@ def become_subreaper() -> bool:
     return prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
+def own_group(orders: Mapping[str, Any], whose: str) -> Group | None:
+    """The control group that the orders name, made; None where there is to be none, or there can't be one."""
+    if orders["group"] is None:
+        return None
+    from specrunner.engine.tasks.cgroups import Group
+
+    try:
+        return Group(orders["group"], orders["memory"])
+    except OSError as error:
+        os.write(2, f"there is no control group for this {whose}: {error}\n".encode())
+        return None
+
+
 class Child:
     """A process that has its place (session, folder, descriptors, limits) but has not begun its program.
 
-    If we die it is killed; if we die before `release`, its program never begins.
+    If we die it is killed; if we die before `release`, its program never begins. `status` is how it ended, as waitpid
+    gave it.
     """
+
+    status: int | None = None
 
     def __init__(self, orders: Mapping[str, Any], env: Mapping[str, str], output: int, group: Group | None) -> None:
         """`orders` is run.json: its `command`, `cwd` and `memory` count. `output` becomes stdout and stderr.
@@ -56,6 +72,18 @@ class Child:
         os.close(self._gate)
         with os.fdopen(self._trouble, "rb") as trouble:
             return trouble.read().decode("utf-8", "replace")
+
+    def count_dead(self) -> bool:
+        """Take the status of every child of ours that has ended, of orphans too; whether there is none left."""
+        try:
+            while True:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if pid == 0:
+                    return False
+                if pid == self.pid:
+                    self.status = status
+        except ChildProcessError:
+            return True
 
     def _become(self, parent: int, output: int, gate: int, trouble: int) -> None:
         """In the child: get ready, wait, begin. Never returns."""

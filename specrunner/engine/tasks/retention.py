@@ -39,16 +39,16 @@ class Retention:
         with self.context.database.read() as connection:
             return list(connection.execute(sa.select(_R.c.task_id).distinct()).scalars())
 
-    def sweep(self, task_id: str) -> int:
-        """Remove what is no longer kept of a task's runs; how many records went."""
+    def sweep(self, task_id: str) -> bool:
+        """Remove what is no longer kept of a task's runs; whether more of them is to go before long."""
         with self.context.database.read() as connection:
             row = connection.execute(SELECT.where(_T.c.id == task_id)).first()
             runs = [_kept(found) for found in connection.execute(sa.select(*_KEPT).where(_R.c.task_id == task_id))]
         task = records_of([row])[0] if row is not None else None
-        gone = expired(runs, _limits(task), task.since if task else None)
+        gone = expired(runs, _limits(task), self.context.clock.now(), task.since if task else None)
         stuck = {run_id for run_id in gone.folders if not self._remove_folders(run_id)}
         self._remove_records(gone.records - stuck)
-        return len(gone.records - stuck)
+        return gone.soon
 
     def _remove_folders(self, run_id: str) -> bool:
         """Remove the folders of a run's attempts; False where one can't be removed."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from specrunner.core.errors import UsageError
 from specrunner.core.masking import texts_of
 from specrunner.core.values import iso
 from specrunner.engine.records import Run, Task
@@ -25,13 +27,22 @@ PASSED_ON = (
     "no_proxy",
 )
 LOOPBACK = ("127.0.0.1", "localhost")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_OURS = ("SPECRUNNER_", "WALLAROO_")
 _SYSTEM_PATH = ("/usr/local/bin", "/usr/bin", "/bin")
 
 
 def run_environment(
-    task: Task, run: Run, python: Path, api: tuple[str, str], secrets: Mapping[str, str], host: Mapping[str, str]
+    task: Task,
+    run: Run,
+    python: Path,
+    api: tuple[str, str],
+    secrets: Mapping[str, str],
+    host: Mapping[str, str],
+    named: Mapping[str, str],
 ) -> dict[str, str]:
-    """The environment of one run. `api` is the address and the token of the engine's API.
+    """The environment of one run. `api` is the address and the token of the engine's API, `named` what whoever hosts
+    the engine named for all runs.
 
     What the task declares wins over what the machine gives; what a run needs to find its engine wins over all.
     """
@@ -40,6 +51,7 @@ def run_environment(
         "LANG": "C.UTF-8",
         **{name: host[name] for name in PASSED_ON if name in host},
         **_beside_the_proxy(host),
+        **named,
         **task.spec.get("env", {}),
         **secrets,
         "PATH": ":".join((str(python.parent), *_SYSTEM_PATH)),
@@ -53,6 +65,29 @@ def run_environment(
         "WALLAROO_AUTH_URL": url,
         "WALLAROO_TASK_ID": task.id,
     }
+
+
+def named_variables(words: Sequence[str], host: Mapping[str, str]) -> dict[str, str]:
+    """What `NAME` (with the host's value) and `NAME=VALUE` stand for.
+
+    Raises UsageError for a name that no variable can have or that the engine sets itself, and for one the host lacks.
+    """
+    found: dict[str, str] = {}
+    for word in words:
+        name, given, value = word.partition("=")
+        if not _NAME.fullmatch(name) or name.startswith(_OURS) or name in {"PATH", "HOME"}:
+            raise UsageError(
+                f"Runs can't be given the variable {name!r}.",
+                detail="It is no name of a variable, or specrunner sets it for each run itself.",
+                remedy="Pass NAME or NAME=VALUE, where NAME is letters, digits and underscores.",
+            )
+        if not given and name not in host:
+            raise UsageError(
+                f"Runs can't be given the variable {name}, which is not set here.",
+                remedy=f"Set it before you start the server, or say its value: {name}=VALUE.",
+            )
+        found[name] = value if given else host[name]
+    return found
 
 
 def _beside_the_proxy(host: Mapping[str, str]) -> dict[str, str]:

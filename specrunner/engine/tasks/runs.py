@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -31,7 +31,7 @@ from specrunner.engine.records import Run, Task
 from specrunner.engine.serving.deployments import Deployments, run_holder
 from specrunner.engine.tasks.backfill import backfilled, missed
 from specrunner.engine.tasks.history import History, epoch
-from specrunner.engine.tasks.runenv import redactions, run_environment
+from specrunner.engine.tasks.runenv import named_variables, redactions, run_environment
 from specrunner.engine.tasks.tasks import Tasks
 
 _GLANCE = 0.05  # seconds between looks at the record of a run that another process carries out
@@ -59,10 +59,18 @@ class Runs:
     executor: Executor
     api: Callable[[], RunApi]
     host_environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    named: Mapping[str, str] = field(default_factory=dict)
     ended: Callable[[Run], None] = lambda _run: None
     hosted_elsewhere: Callable[[], bool] = lambda: False
     ring: Callable[[], None] = lambda: None  # wakes the host
     _stopping: threading.Event = field(default_factory=threading.Event)
+
+    def pass_on(self, words: Sequence[str]) -> None:
+        """Give every run from now on these variables: `NAME`, with the value that it has here, or `NAME=VALUE`.
+
+        Raises UsageError for one that has no value here, and for one that a run can't be given.
+        """
+        self.named = named_variables(words, self.host_environment)
 
     def submit(self, task: Task, intent: str | None = None, args: JsonObject | None = None) -> Run:
         """Record a run of the task; for an intent that is under way or was carried out, that run.
@@ -262,7 +270,7 @@ class Runs:
             entry=version.entry,
             python=environment.python,
             arguments=run.args,
-            env=run_environment(task, run, environment.python, api, secrets, self.host_environment),
+            env=run_environment(task, run, environment.python, api, secrets, self.host_environment, self.named),
             redact=redactions([secrets, *hidden, api[1]]),
             timeout=spec.get("timeout"),
             memory=spec.get("resources", {}).get("memory"),

@@ -23,14 +23,13 @@ import time
 
 from specrunner.engine.tasks import exitfile, processes
 from specrunner.engine.tasks.capture import Capture
-from specrunner.engine.tasks.child import Child, become_subreaper
+from specrunner.engine.tasks.child import Child, become_subreaper, own_group
 from specrunner.engine.tasks.light import parse, signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from specrunner.engine.tasks.cgroups import Group
 
 _SWEEP_EVERY = 0.02  # seconds between SIGKILL sweeps
 _IDLE = 60.0  # seconds; the longest wait where nothing is due
@@ -70,10 +69,9 @@ class Run:
         self._secret = secret
         self._wakeup = wakeup
         self._all_ours = become_subreaper()
-        self._group = _group(orders)
+        self._group = own_group(orders, "run")
         self._oom_kills = self._oom_kills_so_far()
         self._capture = Capture(folder, orders["log_cap"], secret["redact"])
-        self._status: int | None = None  # of the main process, as waitpid gave it
         self._cause = ""  # what ended it: exit, timeout, killed; empty while it runs
         self._kill_at = 0.0  # monotonic; from then on SIGKILL
         self._childless = False
@@ -112,7 +110,7 @@ class Run:
             self._wakeup.clear()
             if any(descriptor == self._capture.reader for descriptor, _ in ready):
                 self._capture.read(time.time(), time.monotonic())
-            self._count_dead()
+            self._childless = self._child.count_dead()
             self._decide(time.monotonic())
 
     def _patience(self, now: float) -> int:
@@ -127,18 +125,6 @@ class Run:
             due.append(self._begun + self._orders["timeout"])
         return max(0, int((min(due) - now) * 1000) + 1)
 
-    def _count_dead(self) -> None:
-        """Take the status of every child that has ended; the orphans we were given among them."""
-        try:
-            while True:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-                if pid == 0:
-                    return
-                if pid == self._child.pid:
-                    self._status = status
-        except ChildProcessError:
-            self._childless = True
-
     def _over(self) -> bool:
         return self._childless and bool(self._cause) and (self._all_ours or not self._members())
 
@@ -149,7 +135,7 @@ class Run:
         asked, self._heard = count > self._heard, count
         if not self._cause:
             limit = self._orders["timeout"]
-            if self._status is not None:
+            if self._child.status is not None:
                 self._end("exit", now, self._grace(asked))
             elif asked:
                 self._end("killed", now, self._grace(asked))
@@ -215,33 +201,20 @@ class Run:
             pass
 
     def _outcome(self) -> exitfile.Outcome:
-        code = None if self._status is None else exitfile.exit_code(self._status)
+        code = None if self._child.status is None else exitfile.exit_code(self._child.status)
         if self._trouble:
             return exitfile.Outcome("failure", "env_failed", None, f"it could not be started: {self._trouble}")
         if self._cause == "timeout":
             limit = f"{self._orders['timeout']:g} s"
             return exitfile.Outcome("timed_out", "timeout", code, f"over its time limit of {limit}")
-        if self._cause == "killed" or self._status is None:
+        if self._cause == "killed" or self._child.status is None:
             return exitfile.Outcome("killed", "killed", code, "killed on request")
         oom = self._oom_kills_so_far() > self._oom_kills
-        return exitfile.by_itself(self._status, self._capture.last_line, self._orders["memory"], oom)
+        return exitfile.by_itself(self._child.status, self._capture.last_line, self._orders["memory"], oom)
 
     def _oom_kills_so_far(self) -> int:
         limited = self._group is not None and self._group.limits_memory
         return self._group.oom_kills() if self._group is not None and limited else _oom_kills()
-
-
-def _group(orders: dict[str, Any]) -> Group | None:
-    """The control group of this run; None where it is to have none or can't have one, and goes without."""
-    if orders["group"] is None:
-        return None
-    from specrunner.engine.tasks.cgroups import Group
-
-    try:
-        return Group(orders["group"], orders["memory"])
-    except OSError as error:
-        os.write(2, f"there is no control group for this run: {error}\n".encode())
-        return None
 
 
 def _oom_kills() -> int:

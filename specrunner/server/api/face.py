@@ -9,7 +9,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute
 
 from specrunner.core.access import Identity
-from specrunner.server.api import admin, leases, logs, objects, runs, schedules, using, watching
+from specrunner.server.api import admin, leases, logs, objects, pipelines, runs, schedules, using, watching
 from specrunner.server.api.openapi import document, page
 from specrunner.server.api.table import JSON, PREFIX, Operation, Service, route_of
 
@@ -34,6 +34,7 @@ OPERATIONS: Final = (
     *runs.OPERATIONS,
     *logs.OPERATIONS,
     *schedules.OPERATIONS,
+    *pipelines.OPERATIONS,
     *using.OPERATIONS,
     *admin.OPERATIONS,
     Operation(

@@ -97,7 +97,7 @@ def _failures(operation: Operation, references: Mapping[Any, dict[str, Any]]) ->
 def _content(record: Any, references: Mapping[Any, dict[str, Any]]) -> dict[str, Any]:
     if isinstance(record, type):
         return {JSON: {"schema": references[record]}}
-    return {str(record): {"schema": {"type": "string"}}}
+    return {str(record): {"schema": {} if record == JSON else {"type": "string"}}}
 
 
 def _path_parameters(path: str) -> list[dict[str, Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,11 +15,13 @@ from specrunner.engine.records import Connection
 from specrunner.server.access import Forbidden
 from specrunner.server.api.guarding import check_key
 from specrunner.server.api.objects import BYTES
-from specrunner.server.api.table import PREFIX, Call, Operation, Query, Service, asked_key
+from specrunner.server.api.table import JSON, PREFIX, Call, Operation, Query, Service, asked_key
 from specrunner.server.bodies import read_body
+from specrunner.server.calls import parse_json
 from specrunner.targets.wire.records import Connections, Details, ListedConnection
 
 _MAX_ROWS = 2**30  # bytes
+_MAX_JSON = 256 * 2**20
 
 
 def _seen(call: Call) -> list[Connection]:
@@ -72,6 +76,14 @@ def _inferred(service: Service, key: Key, body: bytes, media: str) -> tuple[byte
     return tables.encode(result, tables.Media.ARROW_FILE), tables.Media.ARROW_FILE
 
 
+async def _infer_json(request: Request, service: Service, identity: Identity) -> Response:
+    key = asked_key(request.query_params.get("pipeline", ""), Kind.PIPELINE)
+    check_key(identity, key)
+    value = parse_json(await read_body(request, _MAX_JSON))
+    answer = await run_in_threadpool(service.target.infer_json, key, value)
+    return Response(json.dumps(answer), media_type=JSON)
+
+
 OPERATIONS = [
     Operation("GET", f"{PREFIX}/connections", Scope.READ, "Connections, never with their details", Connections, _list),
     Operation(
@@ -95,5 +107,16 @@ OPERATIONS = [
         body=BYTES,
         query=(Query("pipeline", Key, "The pipeline, as Pipeline/workspace/name.", required=True),),
         limit=_MAX_ROWS,
+    ),
+    Operation(
+        "POST",
+        f"{PREFIX}/infer/json",
+        Scope.RUN,
+        "Infer on custom JSON through a deployed pipeline of Python models: a value in, a list of objects out",
+        JSON,
+        raw=_infer_json,
+        body=JSON,
+        query=(Query("pipeline", Key, "The pipeline, as Pipeline/workspace/name.", required=True),),
+        limit=_MAX_JSON,
     ),
 ]

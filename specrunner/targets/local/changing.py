@@ -21,7 +21,7 @@ from specrunner.core.plan import Step
 from specrunner.core.recorded import Recorded
 from specrunner.core.resources import LiveObject, Presence
 from specrunner.engine.records import Ownership
-from specrunner.targets.base import Note, PutOrder
+from specrunner.targets.base import SUSPENDED, Note, PutOrder
 from specrunner.targets.local import reading, writing
 from specrunner.targets.stale import check
 
@@ -73,8 +73,8 @@ class Change:
         if not (ours and self.order.step.creates):
             check(self.order.step, live)
 
-    def written(self) -> None:
-        """The rows are there; what belongs into the same transaction follows here."""
+    def written(self, *, made: bool) -> None:
+        """The rows are there, or were there if not `made` now; what belongs into the same transaction follows here."""
 
     @property
     def _replaces(self) -> bool:
@@ -85,7 +85,7 @@ class Change:
         live = reading.read_one(self.engine, self.order.resource.key)
         if self._is_done(live):
             with self.engine.transaction():
-                self.written()
+                self.written(made=False)
             return False
         if self._replaces:
             self.check(live)
@@ -98,7 +98,7 @@ class Change:
         key = self.order.resource.key
         at, live = self._found()
         if at == key and self._is_done(live):
-            self.written()
+            self.written(made=False)
             return False
         self.check(live)
         if at != key:
@@ -113,7 +113,7 @@ class Change:
             self._remember(self.record)
         elif not _is_there(live):
             self._remember(Ownership(self.order.owner, applied={}))
-        self.written()
+        self.written(made=not _is_there(live))
         return unfinished
 
     def _found(self) -> tuple[Key, LiveObject | None]:
@@ -160,14 +160,18 @@ class Restoring(Change):
             return True
         return super()._is_done(live)
 
-    def written(self) -> None:
-        """What was carried out before is not carried out again: known in the same moment as the task."""
-        if self.recorded.intents:
-            key = self.recorded.key
-            task = self.engine.tasks.named(self.engine.workspaces.named(key.workspace).id, key.name)
-            for intent, state in self.recorded.intents.items():
-                run = self.recorded.runs.get(intent, "")
-                self.engine.runs.restore(task, intent, _state(state), run, self.recorded.times.get(run))
+    def written(self, *, made: bool) -> None:
+        """What was carried out is not carried out again, and what was held back is: known in the task's own moment."""
+        is_held = made and self.recorded.state == SUSPENDED
+        if not (self.recorded.intents or is_held):
+            return
+        key = self.recorded.key
+        task = self.engine.tasks.named(self.engine.workspaces.named(key.workspace).id, key.name)
+        for intent, state in self.recorded.intents.items():
+            run = self.recorded.runs.get(intent, "")
+            self.engine.runs.restore(task, intent, _state(state), run, self.recorded.times.get(run))
+        if is_held:
+            self.engine.tasks.suspend(task)
 
 
 def remove(engine: Engine, step: Step, note: Note) -> None:

@@ -42,7 +42,8 @@ def seen(look: Look) -> dict[Key, LiveObject] | None:
 def shown(held: Holdings, has_artifact: HasArtifact) -> dict[Key, LiveObject]:
     """What a state folder holds as live objects, and those that are missing, by key."""
     owners = held.owners
-    found = {key: _object(key, shape, owners.get(key)) for key, shape in _shapes(held, has_artifact)}
+    prints = held.held
+    found = {key: _object(key, shape, owners.get(key), prints.get(key)) for key, shape in _shapes(held, has_artifact)}
     missing = {key: _missing(key, record, held.left.get(key, {})) for key, record in owners.items() if key not in found}
     return found | missing
 
@@ -55,7 +56,7 @@ def read_one(engine: Engine, key: Key) -> LiveObject | None:
         with suppress(NotFound):
             shape = _ONE[key.kind](engine, key, record)
         if shape is not None:
-            return _object(key, shape, record)
+            return _object(key, shape, record, engine.prints.of(key, record) if record is not None else None)
         if record is None:
             return None
         left = engine.history.intents_left(str(key)) if key.kind is Kind.TASK else {}
@@ -81,7 +82,7 @@ def _stored(engine: Engine, file_name: str, sha: str) -> Stored | None:
     return None if data is None else Stored(file_name, data)
 
 
-def _object(key: Key, shape: Shape, record: Ownership | None) -> LiveObject:
+def _object(key: Key, shape: Shape, record: Ownership | None, prints: Mapping[str, str] | None) -> LiveObject:
     spec, identity, state, detail, intents = shape
     if record is None:
         return LiveObject(key, spec, identity, state, detail, intents=intents)
@@ -98,6 +99,7 @@ def _object(key: Key, shape: Shape, record: Ownership | None) -> LiveObject:
         description=record.description,
         secrets=record.secrets,
         intents=intents,
+        held=prints or {},
     )
 
 

@@ -15,6 +15,16 @@ if TYPE_CHECKING:
     from specrunner.engine.engine import Engine
 
 
+def usable(engine: Engine, key: Key) -> Deployment:
+    """The deployment on which this user may infer. Raises NotFound, Unavailable."""
+    deployment = engine.deployments.of_pipeline(_named(engine, key).id)
+    if deployment is None:
+        raise NotFound(
+            f"The pipeline {key.name!r} was never deployed.", remedy="Declare `deployed: true` in its spec and apply."
+        )
+    return engine.deployments.usable(deployment.id, engine.user_holder)
+
+
 def pipelines(engine: Engine) -> Sequence[PipelineView]:
     """All of them, by key."""
     with engine.snapshot():

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from specrunner.core.due import Due
-from specrunner.core.errors import Diagnostic, NotFound, SpecrunnerError
+from specrunner.core.errors import Diagnostic, SpecrunnerError
 from specrunner.core.keys import Key
 from specrunner.core.leases import Holder, Lease
 from specrunner.core.outcome import RunView
@@ -19,7 +19,7 @@ from specrunner.core.plan import Step
 from specrunner.core.recorded import Recorded
 from specrunner.core.resources import Live, Owner, Resource
 from specrunner.core.services import ServiceState
-from specrunner.core.values import JsonObject, Secret
+from specrunner.core.values import Json, JsonObject, Secret
 from specrunner.engine.records import Run, Task
 from specrunner.targets.base import Note, PutOrder, Stored, silent
 from specrunner.targets.local import capabilities, following, reading, serving
@@ -203,16 +203,12 @@ class LocalTarget:
 
     def infer_table(self, pipeline: Key, rows: Callable[[], pa.Table]) -> pa.Table:
         """Infer on rows, which are read once it is known that the pipeline serves."""
-        workspace = self._engine.workspaces.named(pipeline.workspace)
-        found = self._engine.pipelines.named(workspace.id, pipeline.name)
-        deployment = self._engine.deployments.of_pipeline(found.id)
-        if deployment is None:
-            raise NotFound(
-                f"The pipeline {pipeline.name!r} was never deployed.",
-                remedy="Declare `deployed: true` in its spec and apply.",
-            )
-        usable = self._engine.deployments.usable(deployment.id, self._engine.user_holder)
+        usable = serving.usable(self._engine, pipeline)
         return self._engine.planes.infer(usable, rows())
+
+    def infer_json(self, pipeline: Key, value: Json) -> Json:
+        """Infer on custom JSON."""
+        return self._engine.planes.infer_json(serving.usable(self._engine, pipeline), value)
 
     def pipelines(self) -> Sequence[PipelineView]:
         """All pipelines."""

@@ -17,7 +17,7 @@ class RawObject:
     """One object of the server. `name` is what the server calls it, `key` what the adapter knows it as.
 
     `token` is that of the create which made it, `looks` how often a deleted object is still seen: 0 for one that is
-    not deleted. `fresh` is True until a listing has shown it.
+    not deleted. `fresh` is True until a listing has shown it. `secrets` are the fingerprints of those that it holds.
     """
 
     id: str
@@ -30,6 +30,7 @@ class RawObject:
     token: str = ""
     looks: int = 0
     fresh: bool = True
+    secrets: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

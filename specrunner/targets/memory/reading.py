@@ -77,6 +77,7 @@ def told(state: MemoryState, thing: RawObject) -> LiveObject:
         presence=Presence.LEAVING if thing.looks else Presence.PRESENT,
         opaque=quirks.opaque_paths(state.quirks, kind),
         applied_labels=record.labels if record else None,
+        held={path: thing.secrets[path] for path in record.secrets if path in thing.secrets} if record else None,
     )
 
 

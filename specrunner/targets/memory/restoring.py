@@ -9,7 +9,7 @@ from datetime import datetime
 from specrunner.core.errors import StalePlan
 from specrunner.core.lifecycle import RunState
 from specrunner.core.recorded import Recorded, RunTimes
-from specrunner.targets.base import PutOrder
+from specrunner.targets.base import SUSPENDED, PutOrder
 from specrunner.targets.memory.quirks import server_name
 from specrunner.targets.memory.raw import RawObject, RawRun
 from specrunner.targets.memory.state import MemoryState
@@ -30,8 +30,10 @@ def restore(state: MemoryState, recorded: Recorded, order: PutOrder, prints: Map
     file_name = resource.payload.file_name if resource.payload is not None else ""
     name = server_name(state.quirks, resource.key)
     made = RawObject(state.new_id(), resource.key, name, kept(resource), file_name=file_name, token=order.token)
-    state.keep(made)
+    made = state.keep(replace(made, secrets=dict(prints)))
     state.records[resource.key] = record_of(order, prints)
+    if recorded.state == SUSPENDED:
+        state.suspended.add(made.id)
     for intent, status in recorded.intents.items():
         run = recorded.runs.get(intent, "")
         times = recorded.times.get(run, RunTimes(now))

@@ -175,6 +175,12 @@ class MemoryState:
             spec = {name: value for name, value in {**found.spec, **fields}.items() if value is not None}
             self.keep(replace(found, spec=spec))
 
+    def exchange(self, key: Key, path: str, secret: Secret) -> None:
+        """Put another secret at a path of an object behind the tool's back. Raises NotFound."""
+        with self.writing():
+            found = self._there(key)
+            self.keep(replace(found, secrets={**found.secrets, path: self.fingerprint(secret)}))
+
     def lose(self, key: Key) -> None:
         """Remove an object behind the tool's back: what was applied stays remembered. Raises NotFound."""
         with self.writing():

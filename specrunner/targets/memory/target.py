@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from specrunner.core.due import Due
 from specrunner.core.errors import Diagnostic, NotFound, PackagingFailed, Unavailable
@@ -19,7 +19,7 @@ from specrunner.core.ports import Clock
 from specrunner.core.recorded import Recorded
 from specrunner.core.resources import Live, Owner, Payload, Resource
 from specrunner.core.services import ServiceState
-from specrunner.core.values import JsonObject, Secret
+from specrunner.core.values import Json, JsonObject, Secret
 from specrunner.engine.clock import SystemClock
 from specrunner.targets.base import Note, PutOrder, Stored, silent
 from specrunner.targets.memory import leasing, processes, reading, restoring, scheduling
@@ -38,11 +38,14 @@ def _nothing_wrong(_resources: Iterable[Resource]) -> list[Diagnostic]:
     return []
 
 
+_Asked = TypeVar("_Asked")
+
+
 def _packaged(_bundle: Payload) -> None:
     """Every bundle can be packaged."""
 
 
-def _as_it_came(_pipeline: Key, rows: pa.Table) -> pa.Table:
+def _as_it_came(_pipeline: Key, rows: _Asked) -> _Asked:
     return rows
 
 
@@ -51,12 +54,14 @@ class Hooks:
     """What is done in place of the real thing.
 
     `run` is called for each run in a thread of its own. `package` raises PackagingFailed for a bundle that can't be
-    run, `infer` gives the outputs for a table of rows, `unsupported` and `unfit` are those of the port.
+    run, `infer` gives the outputs for a table of rows and `infer_json` the answer to custom JSON, `unsupported` and
+    `unfit` are those of the port.
     """
 
     run: Code = succeed
     package: Callable[[Payload], None] = _packaged
     infer: Callable[[Key, pa.Table], pa.Table] = _as_it_came
+    infer_json: Callable[[Key, Json], Json] = _as_it_came
     unsupported: Callable[[Iterable[Resource]], list[Diagnostic]] = _nothing_wrong
     unfit: Callable[[Iterable[Resource]], list[Diagnostic]] = _nothing_wrong
 
@@ -292,13 +297,21 @@ class MemoryTarget:
 
     def infer_table(self, pipeline: Key, rows: Callable[[], pa.Table]) -> pa.Table:
         """Infer on rows with the hook."""
+        self._check_serves(pipeline)
+        return self._hooks.infer(pipeline, rows())
+
+    def infer_json(self, pipeline: Key, value: Json) -> Json:
+        """Infer on custom JSON with the hook."""
+        self._check_serves(pipeline)
+        return self._hooks.infer_json(pipeline, value)
+
+    def _check_serves(self, pipeline: Key) -> None:
         with self.state.reading():
             found = self.state.find(pipeline)
         if found is None or "deployed" not in found.spec:
             raise NotFound(f"The pipeline {pipeline.name!r} was never deployed.")
         if not found.spec["deployed"]:
             raise Unavailable(f"The pipeline {pipeline.name!r} is not deployed now.")
-        return self._hooks.infer(pipeline, rows())
 
     def close(self) -> None:
         """Nothing is held: the state goes on without it, and so do runs."""

@@ -53,7 +53,7 @@ class Writer:
             return False
         if Quirk.TWINS in self.state.quirks and there.fresh and not _same_create(there, order):
             return False  # no listing has shown it yet
-        same = canonical(kept(resource)) == canonical(there.spec)
+        same = canonical(kept(resource)) == canonical(there.spec) and dict(there.secrets) == dict(prints)
         return same and canonical(_memory(record)) == canonical(_memory(record_of(order, prints)))
 
     def delete(self, step: Step) -> None:
@@ -123,7 +123,7 @@ class Writer:
         if resource.payload is not None:
             self.state.blobs[resource.payload.sha] = resource.payload.read()
             thing = replace(thing, file_name=resource.payload.file_name)
-        self.state.keep(replace(thing, spec=kept(resource), state="ready", detail=""))
+        self.state.keep(replace(thing, spec=kept(resource), state="ready", detail="", secrets=dict(prints)))
         self.state.records[resource.key] = record
 
     def _made(self, order: PutOrder) -> RawObject:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, BinaryIO, Final, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -41,7 +41,8 @@ _PASSING: Final = frozenset({408, 425, 429, 502, 503, 504})
 
 _Record = TypeVar("_Record")
 _Result = TypeVar("_Result")
-Query = Mapping[str, str | int | float | bool | datetime | Key]
+Asked = str | int | float | bool | datetime | Key
+Query = Mapping[str, Asked]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,23 @@ class Connection:
     def fetch(self, sent: Sent) -> httpx.Response:
         """The answer itself, where it is no record. Raises as `ask`."""
         return self._patiently(lambda: self._answer(sent))
+
+    def download(self, sent: Sent, file: BinaryIO) -> Mapping[str, str]:
+        """Write the body of the answer to a file, however large; its headers. Raises as `ask`."""
+
+        def once() -> Mapping[str, str]:
+            assert self.client is not None, "made with the connection"  # noqa: S101
+            file.seek(0)
+            file.truncate()
+            with self._explained(), self.client.stream(**self._request(sent)) as response:
+                if response.status_code != httpx.codes.OK:
+                    response.read()
+                    raise self._refused(response)
+                for part in response.iter_bytes():
+                    file.write(part)
+            return response.headers
+
+        return self._patiently(once)
 
     def work(self, sent: Sent, record: type[_Record], note: Note = silent) -> _Record:
         """Likewise for what takes long: what goes on is noted. Raises as `ask`."""

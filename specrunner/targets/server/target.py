@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote
 
 from specrunner.core.due import Due
@@ -20,10 +21,11 @@ from specrunner.core.plan import Step
 from specrunner.core.recorded import Recorded
 from specrunner.core.resources import Live, Owner, Payload, Resource
 from specrunner.core.services import ServiceState
-from specrunner.core.values import JsonObject, Secret
+from specrunner.core.values import Json, JsonObject, Secret
 from specrunner.targets.base import Note, PutOrder, Stored, silent
-from specrunner.targets.server import following
+from specrunner.targets.server import following, serving
 from specrunner.targets.server.http import Connection, Query, Sent
+from specrunner.targets.serving import LogRows, PipelineView, Span
 from specrunner.targets.wire import records as wire
 from specrunner.targets.wire.mirror import LIVE, RECORDED, RUN, STEP
 
@@ -194,6 +196,12 @@ class ServerTarget:
 
         return self._inferred(pipeline, tables.encode(rows(), tables.Media.ARROW_FILE), tables.Media.ARROW_FILE)
 
+    def infer_json(self, pipeline: Key, value: Json) -> Json:
+        """Infer on custom JSON."""
+        sent = Sent("POST", "/infer/json", query={"pipeline": pipeline}, content=json.dumps(value).encode())
+        found: Json = self._http.ask(sent, Any)
+        return found
+
     def _inferred(self, pipeline: Key, data: bytes, media: str) -> pa.Table:
         from specrunner.engine import tables
 
@@ -201,6 +209,26 @@ class ServerTarget:
             Sent("POST", "/infer", query={"pipeline": pipeline}, content=data, media=str(media))
         )
         return tables.decode(response.content, tables.Media.ARROW_FILE)
+
+    def pipelines(self) -> Sequence[PipelineView]:
+        """All pipelines that our token sees."""
+        return serving.pipelines(self._http)
+
+    def deploy(self, pipeline: Key, version: str | None = None) -> PipelineView:
+        """Hold a version of a pipeline as a user."""
+        return serving.deploy(self._http, pipeline, version)
+
+    def undeploy(self, pipeline: Key, *, force: bool = False) -> PipelineView:
+        """Give back users' hold, with `force` also that of the specs."""
+        return serving.undeploy(self._http, pipeline, force=force)
+
+    def logged(self, pipeline: Key, limit: int | None, span: Span) -> LogRows:
+        """Rows of an inference log."""
+        return serving.logged(self._http, pipeline, limit, span)
+
+    def export(self, pipeline: Key, path: Path, span: Span) -> int:
+        """An inference log, or a span of it, as a file."""
+        return serving.export(self._http, pipeline, path, span)
 
     def stop_waiting(self) -> None:
         """Let every `run` return soon; the runs themselves go on there."""

@@ -13,7 +13,7 @@ import httpx
 
 from specrunner import __version__
 from specrunner.core.errors import BadInput, Conflict, NotFound, SpecrunnerError, Transient
-from specrunner.core.values import Secret
+from specrunner.core.values import Json, Secret
 from specrunner.targets.server.http import Connection
 
 API: Final = "/v1/api/"
@@ -66,6 +66,14 @@ class Platform(Connection):
         media = "application/vnd.apache.arrow.file"
         headers = {"Content-Type": media, "Accept": media, "format": "arrow"}
         return self._response("POST", API + path, content=data, headers=headers).content
+
+    def infer_json(self, path: str, value: Json) -> Json:
+        """The answer to custom JSON. Raises as `tell`."""
+        media = "application/json; format=wallaroo"
+        found: Json = self._exchanged(
+            "POST", API + path, content=json.dumps(value).encode(), headers={"Content-Type": media, "Accept": media}
+        )
+        return found
 
     def _sent(self, path: str, body: Mapping[str, Any] | None) -> Any:
         return self._exchanged("POST", API + path, json=dict(body or {}))

@@ -17,7 +17,7 @@ from specrunner.core.plan import Step
 from specrunner.core.recorded import Recorded
 from specrunner.core.resources import Live, LiveObject, Owner, Resource
 from specrunner.core.services import ServiceState
-from specrunner.core.values import JsonObject, Secret
+from specrunner.core.values import Json, JsonObject, Secret
 from specrunner.targets.base import Note, PutOrder, Stored, silent
 from specrunner.targets.memory import MemoryTarget
 from specrunner.targets.wallaroo import capabilities, looking, running, writing
@@ -211,15 +211,23 @@ class WallarooTarget:
         """Infer on rows."""
         from specrunner.engine import tables
 
+        path = self._inference(pipeline)
+        sent = tables.encode(rows(), tables.Media.ARROW_FILE)
+        return tables.decode(self._platform.infer(path, sent), tables.Media.ARROW_FILE)
+
+    def infer_json(self, pipeline: Key, value: Json) -> Json:
+        """Infer on custom JSON."""
+        return self._platform.infer_json(self._inference(pipeline), value)
+
+    def _inference(self, pipeline: Key) -> str:
+        """Where a deployed pipeline is asked. Raises NotFound, Unavailable."""
         found = looking.Scene(self._platform).pipelines.get((pipeline.workspace, pipeline.name))
         deployment = (found or {}).get("deployment")
         if not deployment:
             raise NotFound(f"The pipeline {pipeline.name!r} was never deployed.")
         if not deployment["deployed"]:
             raise Unavailable(f"The pipeline {pipeline.name!r} is not deployed now.")
-        path = f"pipelines/infer/{deployment['deploy_id']}-{deployment['id']}/{pipeline.name}"
-        sent = tables.encode(rows(), tables.Media.ARROW_FILE)
-        return tables.decode(self._platform.infer(path, sent), tables.Media.ARROW_FILE)
+        return f"pipelines/infer/{deployment['deploy_id']}-{deployment['id']}/{pipeline.name}"
 
     def stop_waiting(self) -> None:
         """Let whoever waits return soon; what runs on the platform goes on."""

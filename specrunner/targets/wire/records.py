@@ -246,6 +246,48 @@ class SentSpan(Asked, frozen=True):
     end: datetime
 
 
+# Pipelines
+
+
+class ToldVersion(Told, frozen=True):
+    """A version of a pipeline; `steps` are as a spec says them, none for an empty version."""
+
+    version: str
+    created: datetime
+    steps: tuple[dict[str, Any], ...]
+    in_force: bool
+
+
+class ToldPipeline(Told, frozen=True):
+    """A pipeline: its versions, newest first, who holds its deployment, and how many rows its log has."""
+
+    key: str
+    versions: tuple[ToldVersion, ...]
+    holders: tuple[str, ...]
+    given_back: tuple[str, ...]
+    logged: int
+
+
+class ToldPipelines(Told, frozen=True):
+    """Pipelines, by key."""
+
+    pipelines: list[ToldPipeline]
+
+
+class SentDeploy(Asked, frozen=True):
+    """Hold a pipeline, as Pipeline/workspace/name; its newest version that has steps unless one is named."""
+
+    pipeline: str
+    version: str | None = None
+
+
+class SentUndeploy(Asked, frozen=True):
+    """Give back the hold of users, with `force` also that of the specs."""
+
+    pipeline: str
+    force: bool = False
+
+
 # Who may do what
 
 

@@ -19,7 +19,7 @@ import time
 
 from specrunner.engine.tasks import exitfile, processes
 from specrunner.engine.tasks.capture import Capture
-from specrunner.engine.tasks.child import Child, become_subreaper
+from specrunner.engine.tasks.child import Child, become_subreaper, own_group
 from specrunner.engine.tasks.light import parse, signal, written
 from specrunner.engine.tasks.supervisor import Wakeup
 
@@ -27,7 +27,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from specrunner.engine.tasks.cgroups import Group
 
 _SWEEP_EVERY = 0.02  # seconds between SIGKILL sweeps
 _IDLE = 60_000  # milliseconds; the longest wait where nothing is due
@@ -39,13 +38,12 @@ class Keeper:
     def __init__(self, orders: dict[str, Any], wakeup: Wakeup, inherited: int) -> None:
         self._orders = orders
         self._wakeup = wakeup
-        self._group = _group(orders)
+        self._group = own_group(orders, "worker")
         self._capture = Capture(orders["folder"], orders["log_cap"], ())
         become_subreaper()
         self._child = Child(orders, orders["env"], self._capture.writer, self._group)
         self._capture.started()
         os.close(inherited)  # the worker has it: its end must be seen
-        self._status: int | None = None  # as waitpid gave it
         self._childless = False
         self._ending = False
         self._wanted = True
@@ -59,8 +57,8 @@ class Keeper:
         while not self._childless:
             ready = {descriptor for descriptor, _ in poll.poll(self._patience())}
             self._hear(ready, poll)
-            self._count_dead()
-            self._ending |= self._status is not None or not self._wanted
+            self._childless = self._child.count_dead()
+            self._ending |= self._child.status is not None or not self._wanted
             if self._ending and not self._childless:
                 self._kill_all()
         self._capture.finish(time.time())
@@ -82,17 +80,6 @@ class Keeper:
         """Milliseconds until something is due."""
         return int(_SWEEP_EVERY * 1000) if self._ending else _IDLE
 
-    def _count_dead(self) -> None:
-        try:
-            while True:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-                if pid == 0:
-                    return
-                if pid == self._child.pid:
-                    self._status = status
-        except ChildProcessError:
-            self._childless = True
-
     def _kill_all(self) -> None:
         if self._group is not None:
             self._group.kill()
@@ -104,23 +91,10 @@ class Keeper:
             self._group.remove()
         if trouble:
             return {"reason": "env_failed", "detail": f"it could not be started: {trouble}"}
-        if self._status is None:
+        if self._child.status is None:
             return {"reason": "killed", "detail": "it was killed"}
-        found = exitfile.by_itself(self._status, self._capture.last_line, self._orders["memory"], killed)
+        found = exitfile.by_itself(self._child.status, self._capture.last_line, self._orders["memory"], killed)
         return {"reason": found.reason or "exit", "detail": found.detail or "it ended with exit code 0"}
-
-
-def _group(orders: dict[str, Any]) -> Group | None:
-    """The control group of this worker; None where it is to have none or can't have one."""
-    if orders["group"] is None:
-        return None
-    from specrunner.engine.tasks.cgroups import Group
-
-    try:
-        return Group(orders["group"], orders["memory"])
-    except OSError as error:
-        os.write(2, f"there is no control group for this worker: {error}\n".encode())
-        return None
 
 
 def _line() -> bytes:
