@@ -346,6 +346,19 @@ def test_an_admin_who_has_logged_in_may_do_everything_there(scene: Scene) -> Non
     assert scene.face.http.get("/v1/specrunner/audit", headers=headers).status_code == 401
 
 
+def test_nothing_but_the_two_routes_for_it_shows_details_even_to_an_admin(scene: Scene) -> None:
+    """Every other route is asked about what is there, about what is not, and with a body that makes no sense."""
+    nowhere = Place(dict.fromkeys(scene.lab.names, "nowhere"), dict.fromkeys(scene.lab.numbers, 4711))
+    for route in ROUTES:
+        method, _, path = route.partition(" ")
+        nonsense = scene.face.ask(method, scene.lab.filled(path), "admin", content=b'{"name": ["store-lab"]}')
+        answers = [scene.ask(route, "admin", nowhere), nonsense]
+        looks = any(word in route for word in ("/list", "/logs/", "/get_", "/v2/", "GET ", "/create", "/graphql"))
+        if looks and not route.endswith("connections/get_by_id"):
+            answers.append(scene.ask(route, "admin", scene.lab))
+        assert not [answer for answer in answers if SENTINEL in answer.text], route
+
+
 def test_uploads_deployments_and_what_was_refused_stand_in_the_audit_log(scene: Scene) -> None:
     for route in ("POST /v1/api/models/upload", "POST /v1/api/pipelines/deploy", "POST /v1/api/pipelines/undeploy"):
         assert scene.ask(route, "jane", scene.lab).status_code == 200, route
