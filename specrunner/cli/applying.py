@@ -21,7 +21,8 @@ from specrunner.cli.options import (
     seconds,
     yes_option,
 )
-from specrunner.cli.planning import Request, planned_for, read_plan, request_of
+from specrunner.cli.plan_files import read_plan
+from specrunner.cli.planning import Request, planned_for, request_of
 from specrunner.cli.recording import commit_of, records_of
 from specrunner.cli.terminal import say
 from specrunner.cli.wiring import directory_option, environment_option, json_option, load_desired

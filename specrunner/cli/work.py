@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from specrunner.cli.claiming import OrderClaims, book_of
+from specrunner.cli.earlier import interrupted_apply, interrupted_lines
 from specrunner.cli.planning import (
     Request,
     at_commit,
     clock,
     history,
-    interrupted_apply,
-    interrupted_lines,
     secrets_of,
     steps_words,
 )
