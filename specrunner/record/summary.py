@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final
 
 from specrunner.core.lifecycle import RunState
@@ -17,6 +18,7 @@ from specrunner.core.values import parse_iso
 
 _TOP: Final = re.compile(r"^(key|id|state|observedCommit|owner|specHash|settled): (.+)$", re.MULTILINE)
 _DIGEST_LINE: Final = re.compile(r"^  ['\"]?([0-9a-f]{64})['\"]?: (.+)$", re.MULTILINE)
+_BELOW: Final = re.compile(r"(?:  .*\n)+")
 _FIRST_RUN: Final = re.compile(r"^lastRuns:\n- ((?:.+\n(?=  ))*.+)$", re.MULTILINE)
 _RUNS: Final = re.compile(r"^lastRuns:\n(?:[- ] .*\n)+", re.MULTILINE)
 _RUN: Final = re.compile(r"^- id: (.+)\n  status: (.+)$", re.MULTILINE)
@@ -43,9 +45,10 @@ def head_of(data: bytes) -> str:
     return data.partition(b"\napplied:")[0].decode("utf-8", "replace") + "\n"
 
 
+@functools.lru_cache(maxsize=16)
 def header_of(data: bytes) -> Mapping[str, str]:
     """`key`, `id`, `state`, `observedCommit`, `owner`, `specHash` and `settled`, as far as they are there."""
-    return {match[1]: _plain(match[2]) for match in _TOP.finditer(head_of(data))}
+    return MappingProxyType({match[1]: _plain(match[2]) for match in _TOP.finditer(head_of(data))})
 
 
 def last_runs(data: bytes) -> dict[str, str]:
@@ -134,8 +137,10 @@ def ended_runs(data: bytes) -> frozenset[str]:
 
 def _digests(data: bytes, name: str) -> dict[str, str]:
     """The lines of a mapping of digests to words that stands at the margin."""
-    block = re.search(rf"^{name}:\n((?:  .*\n)+)", head_of(data), re.MULTILINE)
-    return {match[1]: _plain(match[2]) for match in _DIGEST_LINE.finditer(block[1])} if block else {}
+    head, mark = head_of(data), f"\n{name}:\n"
+    begin = head.find(mark)
+    block = _BELOW.match(head, begin + len(mark)) if begin >= 0 else None
+    return {match[1]: _plain(match[2]) for match in _DIGEST_LINE.finditer(block[0])} if block else {}
 
 
 def _plain(text: str) -> str:
