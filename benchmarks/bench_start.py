@@ -19,7 +19,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.figures import compared, stages
+from benchmarks.figures import compared, stages, usual_environment
 from benchmarks.peers import rq_start
 from specrunner.cli.wiring import STATE_FOLDER, open_target
 from specrunner.core.keys import Key, Kind
@@ -81,7 +81,8 @@ def change_argument(root: Path, number: int) -> None:
 
 def apply(root: Path, command: list[str]) -> None:
     """Apply by this command line. Raises CalledProcessError with what it said where that fails."""
-    subprocess.run([*command, "-C", str(root), "apply", "--yes"], check=True, capture_output=True)
+    words = [*command, "-C", str(root), "apply", "--yes"]
+    subprocess.run(words, check=True, capture_output=True, env=usual_environment())
 
 
 def first_line(target: Target, run: RunView) -> float:

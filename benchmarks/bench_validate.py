@@ -21,7 +21,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from benchmarks.figures import percentile
+from benchmarks.figures import percentile, usual_environment
 
 SPECRUNNER = str(Path(sysconfig.get_path("scripts")) / "specrunner")
 SCHEMAS = Path(__file__).parents[1] / "schemas"
@@ -45,7 +45,6 @@ spec:
   retries: {{limit: 2, backoff: 30s}}
   env: {{LOG_LEVEL: info}}
 """
-_UNUSUAL = frozenset({"SPECRUNNER_NO_CACHE", "PYTHONDONTWRITEBYTECODE"})
 BARE = """
 import json, pathlib, sys, yaml, jsonschema
 from referencing import Registry, Resource
@@ -88,7 +87,7 @@ def measured(command: list[str], extra: Mapping[str, str]) -> tuple[float, float
 
     Bytecode is kept, as in every installation; without it, compiling would take longer than most of what is measured.
     """
-    environment = {name: value for name, value in os.environ.items() if name not in _UNUSUAL} | dict(extra)
+    environment = usual_environment() | dict(extra)
     begun = time.perf_counter()
     child = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     _, status, usage = os.wait4(child.pid, 0)
