@@ -18,6 +18,8 @@ from specrunner.core.values import Json, JsonObject, canonical
 
 KINDS: Final = ("Project", *map(str, Kind))
 NOTICE: Final = "<!-- Made by `python -m specrunner.report.reference schemas docs/reference`: edit the schemas. -->"
+# Made by `reference_sdk` and `reference_api`.
+OTHERS: Final = frozenset({"sdk.md", "api.md"})
 _MODELINE: Final = "# yaml-language-server: $schema="
 _HEADS: Final = ("field", "type", "default", "what it is", "example")
 _LANGUAGE: Final = """\
@@ -209,7 +211,7 @@ def main(arguments: list[str] | None = None) -> None:
     made = pages({path.name: path.read_bytes() for path in sorted(chosen.schemas.glob("*.schema.json"))})
     chosen.folder.mkdir(parents=True, exist_ok=True)
     for old in chosen.folder.glob("*.md"):
-        if old.name not in made:
+        if old.name not in {*made, *OTHERS}:
             old.unlink()
     for name, text in made.items():
         (chosen.folder / name).write_text(text, "utf-8")

@@ -1,4 +1,4 @@
-"""Who calls, for every face: a token, a run, or anybody on this machine where the server is open.
+"""Who calls, for every face: a token, a person who has logged in, a run, or anybody on this machine where it is open.
 
 It is open on loopback as long as no token was made, and with `serve --open`. A browser is no reason to trust a request
 there: one that a page of another origin has sent, or that came for another host's name, is refused.
@@ -14,11 +14,13 @@ from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 
-from specrunner.core.access import Identity, Scope
+from specrunner.core.access import Identity, Scope, included
+from specrunner.core.errors import NotFound
 from specrunner.engine.engine import Engine
 from specrunner.engine.tokens import PREFIX
 from specrunner.server.auth import Forbidden, NotAuthorised, living_caller, signed_run
 from specrunner.server.guesses import Guesses, TooManyFailures
+from specrunner.server.logins import Logins
 
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "via")
 ANYBODY = Identity("anybody on this machine")
@@ -31,6 +33,10 @@ class Access:
     engine: Engine
     is_open: Callable[[], bool] = lambda: False
     guesses: Guesses = field(default_factory=Guesses)
+    logins: Logins = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.logins = Logins(self.engine)
 
     def identify(self, request: HTTPConnection) -> Identity:
         """The caller. Raises NotAuthorised, TooManyFailures."""
@@ -63,9 +69,26 @@ class Access:
                     remedy="Ask for another: `specrunner token create` makes one, where the server runs.",
                 )
             return token.identity
+        if (user_id := self.logins.user_of(text)) is not None:
+            return self._person(user_id)
         caller = living_caller(self.engine, signed_run(self.engine, header))
         names = frozenset(found.name for found in caller.workspaces)
         return Identity(f"run {caller.run_id}", frozenset({Scope.READ}), names, caller.run_id)
+
+    def _person(self, user_id: str) -> Identity:
+        """What somebody who has logged in may do: an admin everything, others all in the workspaces they are in."""
+        users = self.engine.users
+        try:
+            user = users.get(user_id)
+        except NotFound as problem:
+            raise NotAuthorised("The user of this token is gone.") from problem
+        if not user.enabled:
+            raise NotAuthorised("The user of this token was disabled.")
+        if user.admin:
+            return Identity(user.email)
+        joined = users.workspaces_of(user.id)
+        names = frozenset(found.name for found in self.engine.workspaces.all() if found.id in joined)
+        return Identity(user.email, included([Scope.APPLY]), names)
 
     def now(self) -> datetime:
         """The present instant, as the engine's clock has it."""

@@ -28,12 +28,22 @@ class Forbidden(SpecrunnerError):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A run (`run_id`) or a person: the name under which it holds deployments, and the workspaces it may use."""
+    """A run (`run_id`) or a person: the name under which it holds deployments, and the workspaces it may use.
+
+    `sees_all` says that nothing is hidden from it; `is_limited` that its token names its workspaces, once and for all.
+    """
 
     run_id: str
     holder: str
     workspaces: tuple[Workspace, ...]
     user: User | None = None
+    sees_all: bool = False
+    is_limited: bool = False
+
+    @property
+    def who(self) -> str:
+        """How the audit log names it."""
+        return f"run {self.run_id}" if self.user is None else self.user.email
 
     def workspace(self, workspace_id: int) -> Workspace:
         """One of its workspaces. Raises NotFound, whether it exists for others or not."""

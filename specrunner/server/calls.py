@@ -24,7 +24,18 @@ from specrunner.server.door import Door
 MAX_JSON_BYTES = 16 * 2**20
 _MAX_ID = 2**63 - 1
 _MAX_NAME = 255
-_SUBJECTS = ("name", "id", "connection_id", "orch_id", "pipeline_version_pk_id", "deployment_id")
+_SUBJECTS = (
+    "name",
+    "id",
+    "connection_id",
+    "orch_id",
+    "pipeline_version_pk_id",
+    "deployment_id",
+    "pipeline_id",
+    "workspace_name",
+    "workspace_id",
+    "email",
+)
 
 _Value = TypeVar("_Value")
 
@@ -86,20 +97,32 @@ def post(path: str, handler: Handler, status: int = 200, *, audited: str = "") -
 
     async def endpoint(request: Request) -> Response:
         call = await _call(request)
-        answer = await run_in_threadpool(handler, call)
+        try:
+            answer = await run_in_threadpool(handler, call)
+        except SpecrunnerError as problem:
+            if audited:
+                await run_in_threadpool(_write_down, call, audited, request, failed_by(problem))
+            raise
         if audited:
-            await run_in_threadpool(_write_down, call, audited, address_of(request))
+            await run_in_threadpool(_write_down, call, audited, request)
         return Response(status_code=204) if status == 204 else JSONResponse(answer, status)
 
     return Route(path, guarded(endpoint), methods=["POST"])
 
 
-def _write_down(call: Call, action: str, address: str) -> None:
+def _write_down(call: Call, action: str, request: Request, outcome: str = "done") -> None:
+    subject = next((str(call.body[name]) for name in _SUBJECTS if call.body.get(name) is not None), "")
+    write_down(call.engine, call.caller, action, subject, address_of(request), outcome)
+
+
+def write_down(engine: Engine, caller: Caller, action: str, subject: str, address: str, outcome: str = "done") -> None:
     """A line of the audit log: who has done it, and to what, as the request names it."""
-    user, body = call.caller.user, call.body
-    who = f"run {call.caller.run_id}" if user is None else user.email
-    subject = next((str(body[name]) for name in _SUBJECTS if body.get(name) is not None), "")
-    call.engine.audit.add(who, action, subject[:_MAX_NAME], address=address)
+    engine.audit.add(caller.who, action, subject[:_MAX_NAME], address=address, outcome=outcome)
+
+
+def failed_by(problem: SpecrunnerError) -> str:
+    """The outcome of what failed, as the audit log has it."""
+    return f"failed: {type(problem).__name__}"
 
 
 def guarded(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
@@ -172,6 +195,7 @@ __all__ = [
     "Handler",
     "authenticated",
     "door_of",
+    "failed_by",
     "field_of",
     "guarded",
     "limited",
@@ -181,4 +205,5 @@ __all__ = [
     "read_body",
     "refusal",
     "words_of",
+    "write_down",
 ]

@@ -19,7 +19,6 @@ from specrunner.engine.records import User
 from specrunner.engine.tokens import PREFIX
 from specrunner.server.access import Access, check_own, require
 from specrunner.server.auth import Caller, NotAuthorised, living_caller, signed_run
-from specrunner.server.logins import Logins
 
 _RUN_TOKEN: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.[^.]*")
 _RUN, _USER, _TOKEN = "run:", "user:", "token:"
@@ -30,7 +29,7 @@ class Door:
 
     def __init__(self, access: Access) -> None:
         self.access = access
-        self.logins = Logins(access.engine)
+        self.logins = access.logins
         self._engine = access.engine
 
     def caller(self, request: HTTPConnection) -> Caller:
@@ -81,7 +80,7 @@ class Door:
         limit = found.identity
         seen = tuple(one for one in self._engine.workspaces.all() if limit.sees_workspace(one.name))
         user = User(found.id, f"token {found.name}", limit.may(Scope.ADMIN), True, found.created)
-        return Caller("", self._engine.user_holder, seen, user)
+        return Caller("", self._engine.user_holder, seen, user, not limit.is_limited, limit.is_limited)
 
     def _person(self, user_id: str) -> Caller:
         users = self._engine.users
@@ -93,7 +92,7 @@ class Door:
             raise NotAuthorised("The user of this token was disabled.")
         allowed = None if user.admin else users.workspaces_of(user.id)
         found = tuple(one for one in self._engine.workspaces.all() if allowed is None or one.id in allowed)
-        return Caller("", self._engine.user_holder, found, user)
+        return Caller("", self._engine.user_holder, found, user, user.admin)
 
 
 def _bearer(header: str) -> str:

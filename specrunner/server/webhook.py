@@ -15,7 +15,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from specrunner.core.errors import TooLarge
 from specrunner.core.values import Secret
+from specrunner.server.bodies import TooSlow, limited
 
 PATH: Final = "/v1/specrunner/webhook"
 _HEADER: Final = "x-hub-signature-256"
@@ -28,13 +30,11 @@ def webhook_route(secret: Secret, hurry: Callable[[], None]) -> Route:
 
     async def endpoint(request: Request) -> JSONResponse:
         digest = hmac.new(key, digestmod=hashlib.sha256)
-        size = 0
         try:
-            async for part in request.stream():
-                size += len(part)
-                if size > _LARGEST:
-                    return _answer(413, f"The body is larger than {_LARGEST} bytes.")
+            async for part in limited(request, _LARGEST).stream():
                 digest.update(part)
+        except (TooLarge, TooSlow) as problem:
+            return _answer(problem.http_status, problem.summary)
         except ClientDisconnect:
             return _answer(400, "The body was cut off.")
         said = request.headers.get(_HEADER, "").encode("latin-1")

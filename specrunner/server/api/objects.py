@@ -14,6 +14,7 @@ from specrunner.core.access import Identity, Scope
 from specrunner.core.errors import BadInput, NotFound
 from specrunner.core.resources import Owner, Resource
 from specrunner.core.values import Secret
+from specrunner.server.access import address_of
 from specrunner.server.api.guarding import check_change, check_key, check_order, visible
 from specrunner.server.api.specs import check_resource
 from specrunner.server.api.table import JSON, PREFIX, Call, Operation, Query, Service, asked_key
@@ -116,7 +117,7 @@ def _has_file(call: Call) -> HasFile:
     return HasFile(call.engine.has_artifact(_check_sha(call.query["sha"])))
 
 
-async def _keep_file(request: Request, service: Service, _identity: Identity) -> Response:
+async def _keep_file(request: Request, service: Service, identity: Identity) -> Response:
     sha = _check_sha(request.query_params.get("sha", ""))
     async with spooled_body(request, MAX_FILE) as file:
         found, size = await run_in_threadpool(service.engine.keep_stream, file)
@@ -126,6 +127,8 @@ async def _keep_file(request: Request, service: Service, _identity: Identity) ->
             detail=f"Their sha256 is {found}.",
             remedy="Send them again: something has changed them on their way, or in the file.",
         )
+    add, address = service.engine.audit.add, address_of(request)
+    await run_in_threadpool(add, identity.who, "upload", found, address=address)
     return Response(encode(KeptFile(found, size)), media_type=JSON)
 
 
@@ -244,6 +247,7 @@ OPERATIONS = [
         raw=_keep_file,
         body=BYTES,
         query=_FILE,
+        audited="upload",
         limit=MAX_FILE,
     ),
     Operation(

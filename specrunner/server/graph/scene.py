@@ -15,10 +15,11 @@ MOST_OBJECTS: Final = 20_000
 
 @dataclass(slots=True)
 class Scene:
-    """The engine as one caller sees it."""
+    """The engine as one caller sees it, who is at that address."""
 
     engine: Engine
     caller: Caller
+    address: str = ""
     left: int = field(default=MOST_OBJECTS)
 
     def spend(self) -> None:

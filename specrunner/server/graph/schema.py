@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -22,6 +23,7 @@ from graphql import (
 
 from specrunner.core.errors import BadInput, NotFound, SpecrunnerError
 from specrunner.core.values import Json
+from specrunner.server.calls import failed_by, write_down
 from specrunner.server.graph import mutations, roots
 from specrunner.server.graph.limits import MOST_TOKENS, check_size
 from specrunner.server.graph.scene import Scene
@@ -40,7 +42,7 @@ def schema() -> GraphQLSchema:
     for root, module in ((found.query_type, roots), (found.mutation_type, mutations)):
         assert root is not None, "the schema names both"  # noqa: S101  # narrows the type
         for name, one in root.fields.items():
-            one.resolve = _root(module, name)
+            one.resolve = _written_down(name, _root(module, name)) if module is mutations else _root(module, name)
     return found
 
 
@@ -73,6 +75,22 @@ def _root(module: ModuleType, name: str) -> Callable[..., Any]:
             if name.endswith(_BY_KEY) and module is roots:
                 return None  # the clients tell from that
             raise
+
+    return resolved
+
+
+def _written_down(name: str, resolve: Callable[..., Any]) -> Callable[..., Any]:
+    """The same, with a line in the audit log about it."""
+
+    def resolved(source: object, info: GraphQLResolveInfo[Scene], **arguments: Any) -> Any:
+        scene, subject = info.context, f"{name} {json.dumps(arguments, default=str)}"
+        try:
+            found = resolve(source, info, **arguments)
+        except SpecrunnerError as problem:
+            write_down(scene.engine, scene.caller, "apply", subject, scene.address, failed_by(problem))
+            raise
+        write_down(scene.engine, scene.caller, "apply", subject, scene.address)
+        return found
 
     return resolved
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -13,8 +11,10 @@ from specrunner.core.errors import BadInput, NotFound
 from specrunner.core.values import Json, iso
 from specrunner.engine.engine import Engine
 from specrunner.engine.records import ModelVersion, Workspace
+from specrunner.server.access import address_of
 from specrunner.server.auth import Caller
-from specrunner.server.calls import Call, authenticated, field_of, guarded, limited, name_of, post
+from specrunner.server.bodies import spooled_body
+from specrunner.server.calls import Call, authenticated, field_of, guarded, name_of, post, write_down
 from specrunner.server.mlops import conversion, models
 from specrunner.server.mlops.workspaces import short_workspace_json
 
@@ -129,13 +129,12 @@ async def _upload_stream(request: Request) -> Response:
     workspace = caller.workspace(_number(query.get("workspace_id", "")))
     name = name_of(dict(query), "name")
     file_name = field_of(dict(query), "filename", str)
-    with tempfile.TemporaryFile() as file:
-        async for chunk in limited(request, models.MAX_MODEL_BYTES).stream():
-            file.write(chunk)
-        file.seek(0)
+    async with spooled_body(request, models.MAX_MODEL_BYTES) as file:
         config = conversion.config_of(engine, {}, file_name)
         found = await run_in_threadpool(engine.models.upload, workspace.id, name, file_name, file, config)
     conversion.begun(engine, found)
+    subject = f"model {name} {found.sha}"
+    await run_in_threadpool(write_down, engine, caller, "upload", subject, address_of(request))
     return JSONResponse({"insert_models": {"returning": [{"models": [{"id": found.id}]}]}})
 
 

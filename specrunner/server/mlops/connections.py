@@ -1,6 +1,6 @@
 """`/v1/api/connections/...`: a run reads the connections attached to its workspaces, a person makes them.
 
-A person sees the connections of their workspaces, those that they made, and those attached nowhere.
+A person sees the connections of their workspaces, and those that they made; what is attached nowhere is nobody else's.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from specrunner.core.errors import NotFound
 from specrunner.core.values import Json, iso
 from specrunner.engine.records import Connection
+from specrunner.server.auth import Forbidden
 from specrunner.server.calls import Call, name_of, post
 
 
@@ -16,8 +17,21 @@ def _visible(call: Call) -> list[Connection]:
     everyone = call.engine.connections.all()
     if call.caller.user is None:
         return [found for found in everyone if names & set(found.workspaces)]
-    admin = call.caller.user.admin
-    return [found for found in everyone if admin or not found.workspaces or names & set(found.workspaces)]
+    return [
+        found for found in everyone if call.caller.sees_all or names & set(found.workspaces) or _is_own(call, found)
+    ]
+
+
+def _is_own(call: Call, found: Connection) -> bool:
+    """Whether the person who calls has made it, and nobody has attached it since."""
+    user = call.caller.user
+    if user is None or found.workspaces:
+        return False
+    return call.engine.remarks.of(_remark(found.id)).get("owner") == user.id
+
+
+def _remark(identity: str) -> str:
+    return f"connection:{identity}"
 
 
 def _one(call: Call, name: str) -> Connection:
@@ -58,16 +72,26 @@ def _get_by_id(call: Call) -> Json:
 
 
 def _create(call: Call) -> Json:
-    call.caller.person("make connections")
+    owner = call.caller.person("make connections").id
     details = call.maybe("details", dict) or {}
     name, kind = name_of(call.body, "name"), name_of(call.body, "type")
     # Nobody says which of them are secrets, so all are: the logs of runs show none.
-    return {"id": call.engine.connections.create(name, kind, {}, details).id}
+    with call.engine.transaction():
+        made = call.engine.connections.create(name, kind, {}, details)
+        call.engine.remarks.put(_remark(made.id), owner=owner)
+    return {"id": made.id}
 
 
 def _delete(call: Call) -> Json:
     call.caller.person("remove connections")
-    call.engine.connections.delete(_one(call, call.need("name", str)).name)
+    found = _one(call, call.need("name", str))
+    names = {workspace.name for workspace in call.caller.workspaces}
+    if not call.caller.sees_all and not names >= set(found.workspaces):
+        raise Forbidden(
+            f"The connection {found.name!r} is attached to workspaces that you are not in.",
+            remedy="Detach it from yours, or ask an admin to remove it.",
+        )
+    call.engine.connections.delete(found.name)
     return None
 
 

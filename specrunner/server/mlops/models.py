@@ -11,7 +11,8 @@ from starlette.routing import Route
 from specrunner.core.errors import BadInput
 from specrunner.core.values import Json, iso
 from specrunner.engine.records import ModelVersion
-from specrunner.server.calls import authenticated, field_of, guarded, limited, name_of, parse_object
+from specrunner.server.access import address_of
+from specrunner.server.calls import authenticated, field_of, guarded, limited, name_of, parse_object, write_down
 from specrunner.server.mlops import conversion
 
 MAX_MODEL_BYTES = 4 * 2**30
@@ -31,6 +32,8 @@ async def _upload(request: Request) -> Response:
         config = conversion.config_of(engine, metadata, file_name)
         version = await run_in_threadpool(engine.models.upload, workspace.id, name, file_name, file.file, config)
         conversion.begun(engine, version)
+    subject = f"model {name} {version.sha}"
+    await run_in_threadpool(write_down, engine, caller, "upload", subject, address_of(request))
     return JSONResponse({"insert_models": {"returning": [{"models": [{"id": version.id}]}]}})
 
 

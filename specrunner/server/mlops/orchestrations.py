@@ -12,8 +12,9 @@ from specrunner.core.errors import BadInput, NotFound
 from specrunner.core.values import Json, iso
 from specrunner.engine.engine import Engine
 from specrunner.engine.records import Orchestration
+from specrunner.server.access import address_of
 from specrunner.server.auth import Caller
-from specrunner.server.calls import Call, authenticated, field_of, guarded, limited, name_of, post
+from specrunner.server.calls import Call, authenticated, field_of, guarded, limited, name_of, post, write_down
 from specrunner.server.mlops.models import read_metadata
 from specrunner.server.mlops.tasks import task_json
 from specrunner.server.mlops.workspaces import short_workspace_json
@@ -36,6 +37,8 @@ async def _upload(request: Request) -> Response:
         shown = _file_name(file.filename)
         name = shown if metadata.get("name") is None else name_of(metadata, "name")
         found = await run_in_threadpool(_stored, engine, caller, (workspace.id, name, shown), file)
+    subject = f"orchestration {name} {found.sha}"
+    await run_in_threadpool(write_down, engine, caller, "upload", subject, address_of(request))
     request.app.state.background.package(found.id)
     return JSONResponse({"id": found.id}, 202)
 

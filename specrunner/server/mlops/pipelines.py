@@ -144,12 +144,12 @@ def _topic(call: Call) -> Json:
 
 
 ROUTES = [
-    post("/v1/api/pipelines/create", _create),
+    post("/v1/api/pipelines/create", _create, audited="apply"),
     post("/v1/api/pipelines/get_pipeline_by_name", _get_by_name),
     post("/v1/api/pipelines/list_pipelines", _list),
     post("/v1/api/pipelines/get_version", _get_version),
-    post("/v1/api/pipelines/deploy", _deploy),
-    post("/v1/api/pipelines/undeploy", _undeploy),
+    post("/v1/api/pipelines/deploy", _deploy, audited="deploy"),
+    post("/v1/api/pipelines/undeploy", _undeploy, audited="undeploy"),
     post("/v1/api/status/get_deployment", _status),
     post("/v1/api/plateau/get_topic_name", _topic),
 ]

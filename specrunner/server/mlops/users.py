@@ -15,6 +15,7 @@ from specrunner.core.errors import BadInput, NotFound
 from specrunner.core.values import Json
 from specrunner.engine.engine import Engine
 from specrunner.engine.records import User
+from specrunner.server.access import address_of
 from specrunner.server.auth import Caller, Forbidden
 from specrunner.server.calls import (
     MAX_JSON_BYTES,
@@ -26,6 +27,7 @@ from specrunner.server.calls import (
     parse_object,
     post,
     read_body,
+    write_down,
 )
 
 
@@ -93,7 +95,9 @@ def _known(engine: Engine, user_id: str, is_open: Callable[[], bool]) -> User:
 async def _put(request: Request) -> Response:
     engine, caller = await authenticated(request)
     enabled = field_of(parse_object(await read_body(request, MAX_JSON_BYTES)), "enabled", bool)
-    await run_in_threadpool(_enable, engine, caller, request.path_params["user_id"], enabled)
+    user_id, action = request.path_params["user_id"], "user enable" if enabled else "user disable"
+    await run_in_threadpool(_enable, engine, caller, user_id, enabled)
+    await run_in_threadpool(write_down, engine, caller, action, user_id, address_of(request))
     return Response(status_code=204)
 
 
@@ -107,7 +111,7 @@ def _enable(engine: Engine, caller: Caller, user_id: str, enabled: bool) -> None
 _USERS = "/auth/admin/realms/{realm}/users"
 ROUTES = [
     post("/v1/api/users/query", _query),
-    post("/v1/api/users/invite", _invite),
+    post("/v1/api/users/invite", _invite, audited="user add"),
     Route(_USERS, guarded(_list)),
     Route(_USERS + "/{user_id}", guarded(_get)),
     Route(_USERS + "/{user_id}", guarded(_put), methods=["PUT"]),

@@ -40,6 +40,8 @@ def maker_of(engine: Engine, found: Workspace) -> str | None:
 def make_workspace(engine: Engine, name: str, caller: Caller) -> Workspace:
     """A new workspace of the person who calls. Raises Conflict where the name is taken, Forbidden for a run."""
     user = caller.person("make workspaces")
+    if caller.is_limited:
+        raise Forbidden("This token is limited to workspaces, and makes none.", remedy="Use one without that limit.")
     if "/" in name:
         raise BadInput(f"A workspace can't be called {name!r}: there may be no slash in its name.")
     with engine.transaction():
@@ -79,6 +81,6 @@ def _add_user(call: Call) -> Json:
 
 ROUTES = [
     post("/v1/api/workspaces/list", _list),
-    post("/v1/api/workspaces/create", _create),
-    post("/v1/api/workspaces/add_user", _add_user),
+    post("/v1/api/workspaces/create", _create, audited="apply"),
+    post("/v1/api/workspaces/add_user", _add_user, audited="apply"),
 ]
