@@ -6,9 +6,9 @@ import http.client
 import json
 import socket
 import sys
-import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -68,50 +68,68 @@ def values_of(kind: str, content: bytes) -> Values:
     return np.array(found, np.float32).reshape(-1)
 
 
-def asking(way: Way, body: bytes) -> Callable[[], bytes]:
-    """One kept connection, the request's bytes made beforehand."""
-    parts, headers = urlsplit(way.url), way.headers()
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=120)
-    connection.connect()
-    connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+class Asking:
+    """One client of a way: a kept connection, and the request's bytes made beforehand."""
 
-    def ask() -> bytes:
-        connection.request("POST", parts.path, body, headers)
-        answer = connection.getresponse()
+    def __init__(self, way: Way, body: bytes) -> None:
+        self._way, self._body, self._headers = way, body, way.headers()
+        self._parts = urlsplit(way.url)
+        self._connection = http.client.HTTPConnection(self._parts.hostname or "", self._parts.port, timeout=120)
+
+    def connect(self) -> None:
+        """Anew: while the others had their turns, the server may have given the connection up."""
+        self._connection.close()
+        self._connection.connect()
+        self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def __call__(self) -> bytes:
+        self._connection.request("POST", self._parts.path, self._body, self._headers)
+        answer = self._connection.getresponse()
         content = answer.read()
         if answer.status != 200:
-            raise SystemExit(f"{way.name} answered {answer.status}: {content[:500]!r}")
+            raise SystemExit(f"{self._way.name} answered {answer.status}: {content[:500]!r}")
         return content
 
-    return ask
+
+class Floor:
+    """The same work without a server."""
+
+    def __init__(self, model: BareModel, body: bytes) -> None:
+        self._model, self._body = model, body
+
+    def connect(self) -> None:
+        """There is nothing to connect to."""
+
+    def __call__(self) -> bytes:
+        return self._model.answer(self._body)
 
 
-def turn(way: Way, asks: list[Callable[[], bytes]], seconds: float) -> None:
-    """Ask for so many seconds, each client as often as it can."""
+def turn(way: Way, asks: Sequence[Asking | Floor], seconds: float) -> None:
+    """Ask for so many seconds, each client as often as it can. Raises SystemExit where one of them failed."""
+    for ask in asks:
+        ask.connect()
     until = time.perf_counter() + seconds
 
-    def work(ask: Callable[[], bytes]) -> None:
+    def work(ask: Asking | Floor) -> list[float]:
         taken: list[float] = []
         while time.perf_counter() < until or not taken:
             begun = time.perf_counter()
             ask()
             taken.append(time.perf_counter() - begun)
-        way.taken += taken
+        return taken
 
     begun = time.perf_counter()
-    threads = [threading.Thread(target=work, args=(ask,)) for ask in asks]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(len(asks)) as pool:
+        for taken in pool.map(work, asks):
+            way.taken += taken
     way.seconds += time.perf_counter() - begun
 
 
 def measure(model: BareModel, ways: list[Way], rows: Values, clients: int, seconds: float) -> None:
     bodies = {kind: body_of(kind, rows) for kind in {way.kind for way in ways} | {"arrow"}}
     floor = Way(FLOOR, "arrow", "")
-    asks: dict[str, list[Callable[[], bytes]]] = {FLOOR: [lambda: model.answer(bodies["arrow"])]}
-    asks |= {way.name: [asking(way, bodies[way.kind]) for _ in range(clients)] for way in ways}
+    asks: dict[str, list[Asking | Floor]] = {FLOOR: [Floor(model, bodies["arrow"])]}
+    asks |= {way.name: [Asking(way, bodies[way.kind]) for _ in range(clients)] for way in ways}
     expected = values_of("arrow", asks[FLOOR][0]())
     every = [*([floor] if clients == 1 else []), *ways]
     for way in every:

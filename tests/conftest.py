@@ -1,4 +1,4 @@
-"""Options of the whole suite: how long the fuzzers search, and from which seed."""
+"""Options of the whole suite: how long the fuzzers search, and from which seed; no example has a deadline."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import time
 from dataclasses import dataclass
 
 import pytest
+from hypothesis import settings
+
+# A machine may be busy with other things: how long one example takes says nothing of the code.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,9 @@ def limited(request: Request, limit: int) -> Request:
         nonlocal size
         _check_length(request.headers.get("content-length", ""), limit)
         try:
-            message = await asyncio.wait_for(request.receive(), IDLE)
+            # Costs a timer; `wait_for` would make a task of each piece.
+            async with asyncio.timeout(IDLE):
+                message = await request.receive()
         except TimeoutError as problem:
             raise TooSlow(f"Nothing of the body came for {IDLE:.0f} seconds.") from problem
         size += len(message.get("body", b""))

@@ -53,7 +53,7 @@ def test_the_command_line_asks_in_custom_json_as_the_run_does(repo: SpecRepo) ->
     assert json.loads((repo.root / "week.json").read_text("utf-8")) == said
     logged = repo.run("pipeline", "logs", "bike-forecast", "--limit", "1", "--json").json
     assert json.loads(logged[0]["out.json"]) == said
-    assert "answered in JSON" in repo.run("infer", "bike-forecast", question, "--output", "csv", code=2).err
+    assert "answered in JSON" in repo.run("infer", "bike-forecast", question, "--output", "csv", code=64).err
 
 
 def test_what_does_not_fit_the_declared_columns_is_told_before_it_reaches_the_model(repo: SpecRepo) -> None:

@@ -183,3 +183,28 @@ def test_a_dataset_of_nothing_is_refused_with_what_there_is() -> None:
     with pytest.raises(BadInput, match="selects no column") as error:
         select_columns(ANSWER, ["input"])
     assert "in.a" in error.value.detail
+
+
+def test_a_pipeline_is_quick_again_soon_after_one_request_that_waited_for_the_machine(
+    model: OnnxModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plane, now = PipelinePlane([Step("linear", model)]), 0.0
+    taken: list[float] = []
+
+    def clock() -> float:
+        nonlocal now
+        now += taken.pop(0) if taken else 0.0
+        return now
+
+    def ask(*seconds: float) -> bool:
+        for one in seconds:
+            taken[:] = [0.0, one]  # when it begins, and when it is done
+            plane.infer(samples.rows_table(1), samples.NOON)
+        return plane.is_quick
+
+    monkeypatch.setattr("specrunner.engine.serving.dataplane.time.perf_counter", clock)
+    assert not ask(0.0005), "nobody knows yet"
+    assert ask(*[0.0005] * 20)
+    assert ask(5.0), "one request tells nothing"
+    assert not ask(5.0, 5.0), "three are slow"
+    assert ask(*[0.0005] * 20)

@@ -41,6 +41,7 @@ ALL_COLUMNS = "*"
 
 _AT_ONCE = 0.003  # seconds
 _WEIGHT = 0.1  # of the last request in the average
+_LONGEST = 5 * _AT_ONCE  # counted of one request, or one that waited for the machine would weigh on the next twenty
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -122,7 +123,7 @@ class PipelinePlane:
         result = _result(inputs, current, watched, failures(self._validations, current), now)
         if self._log is not None:
             self._log.append(result)
-        self._seconds += _WEIGHT * (time.perf_counter() - began - self._seconds)
+        self._seconds += _WEIGHT * (min(time.perf_counter() - began, _LONGEST) - self._seconds)
         return result
 
     @property
