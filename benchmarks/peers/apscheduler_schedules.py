@@ -19,6 +19,7 @@ from apscheduler.executors.base import BaseExecutor
 from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
+from sqlalchemy import create_engine, event
 
 HOUR = timedelta(hours=1)
 SETTLING = timedelta(seconds=3)  # until the first is due, once all are stored
@@ -52,27 +53,42 @@ def job() -> None:
 def measured(folder: Path, schedules: int, due: int) -> Measured:
     """Store, start, and wait for the second and what follows it."""
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
+    url, begun = f"sqlite:///{folder / 'jobs.db'}", time.monotonic()
+    moment = _store(url, schedules, due)
+    storing = time.monotonic() - begun
     hands = Nothing()
-    scheduler = BackgroundScheduler(
-        jobstores={"default": SQLAlchemyJobStore(url=f"sqlite:///{folder / 'jobs.db'}")},
-        executors={"default": hands},
-        timezone=UTC,
-    )
     begun = time.monotonic()
+    scheduler = _scheduler(SQLAlchemyJobStore(url=url), hands)
+    scheduler.start()
+    starting = time.monotonic() - begun
+    threading.Event().wait((moment - datetime.now(UTC)).total_seconds() + 6)
+    scheduler.shutdown(wait=False)
+    return Measured(storing, starting, hands.late)
+
+
+def _store(url: str, schedules: int, due: int) -> datetime:
+    """Put the schedules into the database; the second in which some are due.
+
+    Each is a transaction of its own. It is not waited for until that is on the disk, as this is only the preparation.
+    """
+    engine = create_engine(url)
+    event.listen(engine, "connect", lambda connection, _record: connection.execute("PRAGMA synchronous=OFF"))
+    scheduler = _scheduler(SQLAlchemyJobStore(engine=engine), Nothing())
     scheduler.start(paused=True)
+    begun = time.monotonic()
     for number in range(schedules - due):
         _add(scheduler, f"later{number}", datetime.now(UTC) + 24 * HOUR)
     each = (time.monotonic() - begun) / max(1, schedules - due)
     moment = datetime.now(UTC) + SETTLING + timedelta(seconds=2 * due * each)
     for number in range(due):
         _add(scheduler, f"due{number}", moment + timedelta(seconds=number / due))
-    storing = time.monotonic() - begun
-    begun = time.monotonic()
-    scheduler.resume()
-    starting = time.monotonic() - begun
-    threading.Event().wait((moment - datetime.now(UTC)).total_seconds() + 6)
     scheduler.shutdown(wait=False)
-    return Measured(storing, starting, hands.late)
+    engine.dispose()
+    return moment
+
+
+def _scheduler(store: SQLAlchemyJobStore, hands: Nothing) -> Any:
+    return BackgroundScheduler(jobstores={"default": store}, executors={"default": hands}, timezone=UTC)
 
 
 def _add(scheduler: Any, name: str, first: datetime) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -13,13 +14,15 @@ from specrunner.cli.offline import from_fork
 from specrunner.cli.options import (
     Asked,
     asking_options,
+    commit_option,
     lock_option,
     parallelism_option,
     recording_options,
     seconds,
     yes_option,
 )
-from specrunner.cli.planning import Request, planned_for, read_plan, request_of
+from specrunner.cli.plan_files import read_plan
+from specrunner.cli.planning import Request, planned_for, request_of
 from specrunner.cli.recording import commit_of, records_of
 from specrunner.cli.terminal import say
 from specrunner.cli.wiring import directory_option, environment_option, json_option, load_desired
@@ -58,6 +61,7 @@ def _waiting_options(command: _Command) -> _Command:
 @_waiting_options
 @lock_option
 @recording_options
+@commit_option
 @parallelism_option
 @yes_option
 @json_option
@@ -73,6 +77,7 @@ def apply(
     lock_timeout: float,
     record: bool,
     push: bool,
+    commit: bool,
     parallelism: int,
     yes: bool,
     as_json: bool,
@@ -102,6 +107,7 @@ def apply(
         record,
         push,
         outcomes.append,
+        commit,
     )
     desired = load_desired(root, environment, asked.offline)
     say(diagnostic_lines(desired.warnings), stderr=True)
@@ -124,6 +130,7 @@ def apply(
 @click.option("--force", is_flag=True, help="Accepted for scripts; destroy means all of it anyway.", hidden=True)
 @lock_option
 @recording_options
+@commit_option
 @parallelism_option
 @yes_option
 @json_option
@@ -134,6 +141,7 @@ def destroy(
     lock_timeout: float,
     record: bool,
     push: bool,
+    commit: bool,
     parallelism: int,
     yes: bool,
     as_json: bool,
@@ -144,9 +152,10 @@ def destroy(
     desired = load_desired(root, environment, offline=True, why=_WHY)  # what is removed needs no secret
     unlock = _unlock_command(environment)
     how = How(yes, True, parallelism, as_json, lock_timeout=lock_timeout, unlock=unlock, record=record, push=push)
+    how = replace(how, commit=commit)
     with at_work(Request(root, Wishes(), offline=from_fork()), desired, how) as work:
-        commit = commit_of(root, desired)
-        return carry_out(work, plan_destroy(desired, work.target, commit, recorded=records_of(root, desired)))
+        of = commit_of(root, desired)
+        return carry_out(work, plan_destroy(desired, work.target, of, recorded=records_of(root, desired)))
 
 
 def _unlock_command(environment: str | None) -> str:

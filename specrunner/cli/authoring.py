@@ -22,6 +22,13 @@ _IGNORED: Final = ".specrunner/"
 _LEFT_BEHIND: Final = frozenset({".specrunner", "__pycache__", "status"})  # what using an example leaves in it
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
+_IN_A_FOLDER: Final = re.compile(rb"(?m)(?:^  # What came of [^\n]*\n)?^  status:\n    directory: status\n")
+_ON_A_BRANCH: Final = b"""\
+  # What came of each apply and run is recorded on this branch, which nobody needs to check out.
+  status:
+    branch: specrunner-status
+"""
+
 _STARTER: Final = {
     ".gitignore": "# What the local target keeps: its database, uploaded files, environments, logs.\n"
     f"{_IGNORED}\n__pycache__/\n",
@@ -84,6 +91,11 @@ print(f"{arguments['greeting']} from a run of specrunner.")
 ''',
 }
 
+_FORGETFUL: Final = (
+    Line("  ! The project records in a folder, which the runners of GitHub forget when their job ends.", "warning"),
+    Line("      → Write `status: {branch: specrunner-status}` in specrunner.yaml.", "remedy"),
+)
+
 
 @click.command()
 @click.argument("folder", required=False, type=click.Path(file_okay=False, path_type=Path), metavar="[DIR]")
@@ -97,6 +109,8 @@ def init(root: Path, folder: Path | None, example: str | None, name: str | None,
     files = _workflows() if github else {}
     if not (github and (target / "specrunner.yaml").is_file() and example is None):
         files |= _example(example, name) if example else _starter(_project_name(target, name))
+        if github or _in_git(target):
+            files["specrunner.yaml"] = _IN_A_FOLDER.sub(_ON_A_BRANCH, files["specrunner.yaml"])
     kept = {".gitignore"} if (target / ".gitignore").is_file() else set()
     new = {path: data for path, data in files.items() if path not in kept}
     _refuse_existing(target, new)
@@ -104,6 +118,8 @@ def init(root: Path, folder: Path | None, example: str | None, name: str | None,
         (target / path).parent.mkdir(parents=True, exist_ok=True)
         (target / path).write_bytes(data)
     say(_begun(target, sorted(new), ignored=not kept or _ignores(target / ".gitignore"), example=example))
+    if github and _keeps_a_folder(target):
+        say(_FORGETFUL)
 
 
 def _project_name(target: Path, given: str | None) -> str:
@@ -115,6 +131,21 @@ def _project_name(target: Path, given: str | None) -> str:
         )
     cleaned = re.sub(r"[^A-Za-z0-9._-]+", "-", target.resolve().name).lstrip("._-")[:63]
     return given or cleaned or "my-project"
+
+
+def _in_git(target: Path) -> bool:
+    return any((folder / ".git").exists() for folder in (target.resolve(), *target.resolve().parents))
+
+
+def _keeps_a_folder(target: Path) -> bool:
+    """Whether records go to a folder of the work tree, which a runner of GitHub's forgets with all the rest."""
+    from specrunner.spec.desired import bare_project
+
+    try:
+        status = bare_project(target).status
+    except SpecrunnerError:
+        return False  # it can't be read; `validate` tells why
+    return isinstance(status, dict) and "directory" in status
 
 
 def _starter(name: str) -> dict[str, bytes]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from specrunner.cli.desk import ROOM, Desk, inside_workspace, quiet_log
 from specrunner.cli.offline import from_fork
-from specrunner.cli.planning import Request, braked_words, history, planned_for, save
+from specrunner.cli.plan_files import save
+from specrunner.cli.planning import Request, braked_words, history, planned_for
 from specrunner.cli.terminal import say
 from specrunner.cli.wiring import load_desired, look_at_target, read_specs
 from specrunner.core.decide import Wishes

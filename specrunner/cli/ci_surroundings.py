@@ -14,6 +14,7 @@ import click
 
 from specrunner.core.errors import UsageError
 from specrunner.core.values import Secret
+from specrunner.report.github import command_data
 
 SECRETS: Final = "SPECRUNNER_CI_SECRETS"
 _LINE: Final = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)=(?P<value>.*)")
@@ -42,7 +43,7 @@ def take_secrets(environ: MutableMapping[str, str]) -> None:
 def mask(text: str) -> None:
     """Have the runner show `***` for a text."""
     if text:
-        click.echo(f"::add-mask::{text}")
+        click.echo(f"::add-mask::{command_data(text)}")
 
 
 def git_environ(token: Secret, server: str, root: Path, environ: Mapping[str, str]) -> dict[str, str]:

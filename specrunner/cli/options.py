@@ -151,6 +151,15 @@ def push_option(command: _Command) -> _Command:
     )(command)
 
 
+def commit_option(command: _Command) -> _Command:
+    """`--commit`."""
+    return click.option(
+        "--commit",
+        is_flag=True,
+        help="Commit the folder of status files, where the project has one (status.directory).",
+    )(command)
+
+
 def recording_options(command: _Command) -> _Command:
     """`--no-record` and `--no-push`."""
     command = push_option(command)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
-import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from specrunner.cli.earlier import earlier_apply, interrupted_lines
 from specrunner.cli.hidden import Remembered
 from specrunner.cli.options import Asked, asking_options, new_file
+from specrunner.cli.plan_files import save
 from specrunner.cli.recording import commit_of, records_of
 from specrunner.cli.terminal import say, say_json
 from specrunner.cli.wiring import (
-    STATE_FOLDER,
     directory_option,
     environment_option,
     json_option,
@@ -28,15 +26,13 @@ from specrunner.cli.wiring import (
 from specrunner.core.decide import Wishes
 from specrunner.core.errors import Diagnostic, InvalidSpecs, Severity, SpecrunnerError, UsageError
 from specrunner.core.keys import Key
-from specrunner.core.plan import from_json, to_json
-from specrunner.core.values import iso
+from specrunner.core.plan import to_json
 from specrunner.report.diagnostics import diagnostic_lines
 from specrunner.report.lines import Line, counted
 from specrunner.report.text import plan_lines
 
 if TYPE_CHECKING:
     from specrunner.core.diff import FieldChange
-    from specrunner.core.interrupted import Interrupted
     from specrunner.core.plan import Plan
     from specrunner.core.ports import Clock, SecretSource
     from specrunner.core.resources import Desired, Resource
@@ -100,11 +96,12 @@ def plan(
     say(diagnostic_lines(desired.warnings), stderr=True)
     with history(root) as revisions, look_at_target(root, desired) as target:
         planned = planned_for(request, desired, target, revisions, previews=not drift)
+        journal, lease = (None, None) if drift else earlier_apply(root, desired, target, clock().now())
     if drift:
         return _tell_drift(planned, form)
     if planned.problems and form != "text":
         raise InvalidSpecs(planned.problems)  # whoever reads it there would take it for the whole plan
-    say(interrupted_lines(interrupted_apply(root, desired)), stderr=form != "text")
+    say(interrupted_lines(journal, lease), stderr=form != "text")
     tell(planned, form)
     if planned.problems:
         say([Line("This plan is not whole, and not saved.")] if file else [], stderr=True)
@@ -216,76 +213,6 @@ def braked_words(planned: Planned) -> tuple[Diagnostic, ...]:
     return tuple(
         replace(one, summary=f"apply will refuse this: {one.summary}", severity=Severity.WARNING) for one in found
     )
-
-
-def save(plan: Plan, file: Path) -> None:
-    """Write a plan file, whole or not at all. Raises SpecrunnerError where it can't be written."""
-    text = json.dumps(to_json(plan), indent=2, ensure_ascii=False)
-    part = None
-    try:
-        descriptor, part = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(f"{text}\n")
-        Path(part).chmod(0o644)
-        Path(part).replace(file)
-    except OSError as problem:
-        if part:
-            Path(part).unlink(missing_ok=True)
-        raise SpecrunnerError(
-            f"The plan can't be saved as {file}: {problem.strerror}.", remedy="Name a file that you may write."
-        ) from problem
-
-
-def read_plan(file: Path) -> Plan:
-    """A plan file. Raises UsageError where there is none, SpecrunnerError for one that can't be used."""
-    try:
-        return from_json(json.loads(file.read_bytes()))
-    except OSError as problem:
-        raise UsageError(
-            f"The plan file {file} can't be read: {problem.strerror}.",
-            remedy="Make it with `specrunner plan --out FILE`.",
-        ) from problem
-    except (ValueError, RecursionError) as problem:
-        raise SpecrunnerError(
-            f"{file} is no plan file.",
-            detail=f"It is no JSON: {problem}.",
-            remedy="Make it anew with `specrunner plan --out FILE`.",
-        ) from problem
-
-
-def interrupted_apply(root: Path, desired: Desired, *, clear: bool = False) -> Interrupted | None:
-    """The apply of this environment that was cut off, if one was; a damaged journal is told on stderr.
-
-    With `clear`, which is for who holds the lease, it is moved away, so that it is told once.
-    """
-    from specrunner.reconcile.journal import journal_path, set_aside
-    from specrunner.reconcile.replay import unfinished
-
-    path = journal_path(root / STATE_FOLDER, desired.owner.environment)
-    found, warning = unfinished(path)
-    if warning is not None and clear and (place := set_aside(path)):
-        warning = replace(warning, remedy=f"There is nothing to do: it was moved to {place.name}, beside it.")
-    say(diagnostic_lines([warning] if warning else []), stderr=True)
-    return found
-
-
-def interrupted_lines(found: Interrupted | None) -> Iterator[Line]:
-    """What to know of an apply that was cut off, before the next one."""
-    if found is None:
-        return
-    who = f" of {found.who}" if found.who else ""
-    begun = iso(found.started.replace(microsecond=0))
-    if found.over:
-        yield Line(f"An apply{who}, begun at {begun}, has ended and is not recorded; the next one does so.", "warning")
-        yield Line()
-        return
-    yield Line(f"An apply{who}, begun at {begun}, was cut off.", "warning")
-    keys = [str(step.key) for step in found.under_way]
-    if keys:
-        shown = ", ".join(keys[:5]) + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")
-        yield Line(f"    Under way was {shown}: whether it was done is read off the target.", "warning")
-    yield Line("    What it did stands; `specrunner apply` does the rest, and nothing twice.", "warning")
-    yield Line()
 
 
 def _tell_drift(planned: Planned, form: str) -> int:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from specrunner.cli.options import push_option
+from specrunner.cli.options import commit_option, push_option
 from specrunner.cli.terminal import say
 from specrunner.cli.wiring import STATE_FOLDER, directory_option, environment_option, load_desired, open_target
-from specrunner.core.errors import Severity, SpecrunnerError
+from specrunner.core.errors import Severity, SpecrunnerError, UsageError
 from specrunner.core.interrupted import Interrupted
 from specrunner.core.recorded import NO_RECORDS, Records
 from specrunner.core.resources import Desired, Owner
@@ -49,6 +49,7 @@ class Place:
     keep: int | None = None
     declared: bool = True
     _opened: list[Any] = field(default_factory=list, compare=False)
+    _commits: list[bool] = field(default_factory=list, compare=False)
 
     @property
     def name(self) -> str:
@@ -75,6 +76,18 @@ class Place:
         """The adapter where it is a branch, which others may see; None for a folder."""
         found: Any = self.repository
         return found if self.folder is None else None
+
+    @property
+    def is_committed(self) -> bool:
+        """Whether the folder was committed here, with news in it."""
+        return any(self._commits)
+
+    def commit(self, owner: Owner) -> None:
+        """Commit the folder; a branch is commits already. Raises SpecrunnerError where git refuses."""
+        from specrunner.record.committing import commit_folder
+
+        if self.folder is not None:
+            self._commits.append(commit_folder(self.folder, f"Status of {owner}"))
 
     def _open(self) -> FolderStatus | BranchStatus:
         if self.folder is not None:
@@ -178,14 +191,15 @@ def revision_of(root: Path, desired: Desired) -> JsonObject:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What was recorded: where, and whether everybody can see it."""
+    """What was recorded: where, of whose objects, and whether everybody can see it."""
 
     place: Place
     page: str
+    owner: Owner
 
     def __str__(self) -> str:
         if self.place.folder is not None:
-            return str(self.place.folder / self.page)
+            return f"{self.place.folder / self.page}{', committed' if self.place.is_committed else ''}"
         branch = self.place.shared
         pushed = f", pushed to {branch.remote.shown}" if branch and branch.remote and branch.is_shared else ""
         return f"{self.page} on branch {self.place.branch}{pushed}"
@@ -214,7 +228,7 @@ def write_status(
         revision=revision_of(root, desired),
     )
     warn(place)
-    return Written(place, page) if page else None
+    return Written(place, page, desired.owner) if page else None
 
 
 def share(written: Written | None) -> None:
@@ -231,6 +245,24 @@ def share(written: Written | None) -> None:
             raise
         warnings = [replace(one, severity=Severity.WARNING) for one in problem.diagnostics]
         say(diagnostic_lines(warnings), stderr=True)
+
+
+def check_commit(place: Place | None, *, wanted: bool) -> None:
+    """Raises UsageError where a commit is wanted of what is no folder."""
+    if wanted and (place is None or place.folder is None):
+        raise UsageError(
+            "--commit is for status files in a folder of the work tree.",
+            detail="This project records on a branch, which is committed and pushed by itself."
+            if place is not None
+            else "This project wants no records.",
+            remedy="Leave --commit out, or write `status: {directory: status}` in specrunner.yaml.",
+        )
+
+
+def commit(written: Written | None) -> None:
+    """Commit what was recorded, where it is a folder. Raises SpecrunnerError; it is written then."""
+    if written is not None:
+        written.place.commit(written.owner)
 
 
 def record_by_hand(root: Path, target: Target, owner: Owner | None, *, push: bool) -> None:
@@ -269,7 +301,8 @@ def record_now(
 @directory_option
 @environment_option
 @push_option
-def record(root: Path, environment: str | None, push: bool) -> int:
+@commit_option
+def record(root: Path, environment: str | None, push: bool, commit: bool) -> int:
     """Record what is live and how runs went, and push what could not be pushed before.
 
     `apply`, `run` and `tick` do so by themselves; this is for what happened since, and after a failure. On a machine
@@ -279,6 +312,7 @@ def record(root: Path, environment: str | None, push: bool) -> int:
 
     desired = load_desired(root, environment, offline=True)
     place = status_place(root, desired)
+    check_commit(place, wanted=commit)
     if place is None:
         say([Line("This project wants no records: `status: none` stands in specrunner.yaml.")])
         return 0
@@ -291,6 +325,8 @@ def record(root: Path, environment: str | None, push: bool) -> int:
     warn(place)
     if push and place.shared is not None:
         place.shared.push()
+    if commit:
+        place.commit(desired.owner)
     if page:
-        say([Line(f"Status: {Written(place, page)}")])
+        say([Line(f"Status: {Written(place, page, desired.owner)}")])
     return 0

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,6 +16,7 @@ from specrunner.cli.planning import clock
 from specrunner.cli.projects import readable_project
 from specrunner.cli.recording import status_place, warn
 from specrunner.cli.standing import remembered, standing_json, standing_lines
+from specrunner.cli.tasks import UNHOSTED
 from specrunner.cli.terminal import say, say_json, table
 from specrunner.cli.wiring import (
     directory_option,
@@ -49,6 +51,19 @@ class Shown:
     next: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What there is to show: objects, how many runs are on record in each state, and who sees to it.
+
+    `followed` is what the controller of this folder knows; `hosted` says that somebody starts what is scheduled.
+    """
+
+    shown: tuple[Shown, ...]
+    runs: Mapping[str, int] = field(default_factory=dict)
+    followed: Memory | None = None
+    hosted: bool = True
+
+
 @click.command()
 @click.option("--recorded", is_flag=True, help="As it was recorded, by whatever machine; not what is live here.")
 @click.option("--watch", is_flag=True, help="Show it again every two seconds, until Ctrl-C.")
@@ -61,7 +76,7 @@ def status(root: Path, recorded: bool, watch: bool, environment: str | None, as_
     With --recorded it is what the status branch or folder tells, also of what other machines have run.
     """
     if not watch:
-        _show(*_looked(root, environment, recorded=recorded), as_json=as_json)
+        _show(_looked(root, environment, recorded=recorded), as_json=as_json)
         return
     leaving = False
 
@@ -71,28 +86,31 @@ def status(root: Path, recorded: bool, watch: bool, environment: str | None, as_
 
     with interruptible(leave):
         while not leaving:
-            shown, followed = _looked(root, environment, recorded=recorded)
+            found = _looked(root, environment, recorded=recorded)
             if not as_json:
                 click.clear()
-            _show(shown, followed, as_json=as_json)
+            _show(found, as_json=as_json)
             until = time.monotonic() + 2.0
             while not leaving and time.monotonic() < until:
                 time.sleep(0.1)
 
 
-def _looked(root: Path, environment: str | None, *, recorded: bool) -> tuple[list[Shown], Memory | None]:
-    """What is shown, and what the controller of this folder knows; records of elsewhere know no such folder."""
-    return (_recorded(root, environment), None) if recorded else (_live(root), remembered(root))
+def _looked(root: Path, environment: str | None, *, recorded: bool) -> Looked:
+    """What is shown; records of elsewhere know no controller of this folder."""
+    return Looked(tuple(_recorded(root, environment))) if recorded else _live(root)
 
 
-def _live(root: Path) -> list[Shown]:
+def _live(root: Path) -> Looked:
     """What the target tells."""
     with open_target(root, must_exist=True) as target:
         live = {key: _as_it_is(target, found) for key, found in target.read().items()}
         last: dict[Key, RunView] = {}
-        for view in target.runs():
+        runs = target.runs()
+        for view in runs:
             last.setdefault(view.task, view)
-        return [Shown(found, last.get(key), _next(found)) for key, found in sorted(live.items())]
+        shown = tuple(Shown(found, last.get(key), _next(found)) for key, found in sorted(live.items()))
+        counts = Counter(str(view.status) for view in runs)
+        return Looked(shown, counts, remembered(root), target.host() is not None)
 
 
 def _recorded(root: Path, environment: str | None) -> list[Shown]:
@@ -125,19 +143,33 @@ def _next(found: LiveObject) -> datetime | None:
     return due.instant if due is not None else None
 
 
-def _show(shown: list[Shown], followed: Memory | None, *, as_json: bool) -> None:
+def _show(looked: Looked, *, as_json: bool) -> None:
     if as_json:
-        last = [run_json(one.last) for one in shown if one.last is not None]
-        controller = {"controller": standing_json(followed)} if followed is not None else {}
-        say_json({"objects": [_json(one) for one in shown], "last_runs": last, **controller})
-        return
-    if followed is not None:
-        say(standing_lines(followed, clock().now()))
-    if not shown:
-        say([Line("Nothing is live.")])
+        say_json(_looked_json(looked))
         return
     now = clock().now()
-    table(COLUMNS, [_row(one, now) for one in shown])
+    if looked.followed is not None:
+        say(standing_lines(looked.followed, now))
+    if not looked.shown:
+        say([Line("Nothing is live.")])
+        return
+    table(COLUMNS, [_row(one, now) for one in looked.shown])
+    say(_remarks(looked))
+
+
+def _remarks(looked: Looked) -> Iterator[Line]:
+    """What the table does not say: how many runs are kept, and that nobody starts what is scheduled."""
+    if looked.runs:
+        counts = ", ".join(f"{looked.runs[state]} {state.replace('_', ' ')}" for state in sorted(looked.runs))
+        yield Line(f"Runs on record: {counts}.", "dim")
+    if not looked.hosted and any(one.next for one in looked.shown):
+        yield Line(UNHOSTED, "warning")
+
+
+def _looked_json(looked: Looked) -> Mapping[str, Json]:
+    last = [run_json(one.last) for one in looked.shown if one.last is not None]
+    controller = {"controller": standing_json(looked.followed)} if looked.followed is not None else {}
+    return {"objects": [_json(one) for one in looked.shown], "runs": dict(looked.runs), "last_runs": last, **controller}
 
 
 def _json(one: Shown) -> Mapping[str, Json]:

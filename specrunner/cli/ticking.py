@@ -14,10 +14,10 @@ import click
 
 from specrunner.cli.claiming import book_of
 from specrunner.cli.notifying import TAIL, run_page, tell
-from specrunner.cli.options import plaintext_option
+from specrunner.cli.options import commit_option, plaintext_option
 from specrunner.cli.planning import Request, at_commit, clock, history, secrets_of
 from specrunner.cli.projects import lasting_project
-from specrunner.cli.recording import Place, status_place, warn
+from specrunner.cli.recording import Place, check_commit, status_place, warn
 from specrunner.cli.runs import INTERRUPTED, RUN_FAILED
 from specrunner.cli.terminal import say, say_json
 from specrunner.cli.wiring import (
@@ -59,8 +59,11 @@ _UNREAD: Final = "Nothing was run: what schedules have come to is told by the st
 @click.option(
     "--max-runs", type=click.IntRange(1), help="How many runs are under way at once; default: twice the processors."
 )
+@commit_option
 @json_option
-def tick(root: Path, environment: str | None, allow_plaintext: bool, max_runs: int | None, as_json: bool) -> int:
+def tick(
+    root: Path, environment: str | None, allow_plaintext: bool, max_runs: int | None, commit: bool, as_json: bool
+) -> int:
     """Run what is due since schedules were looked at last, wait for it, record it; exit 6 if a run does not end well.
 
     For cron, systemd timers and GitHub Actions, where nobody serves. What was applied and what has run is told by the
@@ -71,6 +74,7 @@ def tick(root: Path, environment: str | None, allow_plaintext: bool, max_runs: i
 
     desired = lasting_project(root, environment)
     place = status_place(root, desired)
+    check_commit(place, wanted=commit)
     if place is None:
         raise UsageError(
             "Without records nobody knows what has run, and so what is due.",
@@ -91,6 +95,8 @@ def tick(root: Path, environment: str | None, allow_plaintext: bool, max_runs: i
             return 0
         book = _Careful(book_of(place, desired, holder), place)
         found = _ticked(request, desired, book, target, max_runs, quiet=as_json)
+        if commit:
+            place.commit(desired.owner)
     tell(desired.notifications, _news(desired.owner, found, book.ended), secrets_of(request))
     _tell(found, as_json=as_json)
     return _code(found)

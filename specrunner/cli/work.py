@@ -11,17 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from specrunner.cli.claiming import OrderClaims, book_of
+from specrunner.cli.earlier import interrupted_apply, interrupted_lines
 from specrunner.cli.planning import (
     Request,
     at_commit,
     clock,
     history,
-    interrupted_apply,
-    interrupted_lines,
     secrets_of,
     steps_words,
 )
-from specrunner.cli.recording import Written, check_status, share, status_place, write_status
+from specrunner.cli.recording import Written, check_commit, check_status, commit, share, status_place, write_status
 from specrunner.cli.terminal import confirmed, interactive, say, say_json
 from specrunner.cli.wiring import STATE_FOLDER, interruptible, open_target, terminable
 from specrunner.core.errors import Diagnostic, SpecrunnerError, UsageError
@@ -65,6 +64,7 @@ class How:
     record: bool = True
     push: bool = True
     told: Callable[[Outcome], None] | None = None  # is given the outcome, where anything was carried out
+    commit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ def carry_out(work: Work, planned: Planned) -> int:
     if not how.as_json:
         say(plan_lines(plan))
     if how.record:
-        status_place(work.root, planned.desired)
+        check_commit(status_place(work.root, planned.desired), wanted=how.commit)
     if how.expect is not None:
         check_hash(plan, how.expect)
     planner.check(planned, work.target, how.force)
@@ -197,6 +197,8 @@ def _recorded(work: Work, planned: Planned, outcome: Outcome, *, sure: bool) -> 
     try:
         if work.how.push:
             share(page)
+        if work.how.commit:
+            commit(page)
     except SpecrunnerError as problem:  # it is recorded here, and the next one brings it along
         return _with_problem(outcome, problem.diagnostics[0]), page, True
     return outcome, page, True

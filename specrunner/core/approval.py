@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from specrunner.core.decide import Wishes, declared_digest
+from specrunner.core.decide import Wishes
 from specrunner.core.diff import SECRET, FieldChange
 from specrunner.core.errors import StalePlan
 from specrunner.core.fields import Action
@@ -19,7 +19,7 @@ from specrunner.core.keys import Key
 from specrunner.core.order import reordered
 from specrunner.core.plan import Notice, Plan, Step, told
 from specrunner.core.resources import Desired, Resource, intent_of, is_run_once, metadata_of
-from specrunner.core.sides import at_dotted, comparable, same
+from specrunner.core.sides import at_dotted, comparable, declared_digest, same
 
 _SHORTEST_HASH: Final = 12
 _AGAIN: Final = "Run `specrunner plan --out FILE` again, and have that reviewed."

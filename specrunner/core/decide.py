@@ -11,6 +11,7 @@ from specrunner.core.errors import Diagnostic, InvalidSpecs, UsageError
 from specrunner.core.fields import Action
 from specrunner.core.intents import NOTHING_DUE, Order, held_back, notice_of, order_of, quoted
 from specrunner.core.keys import Key, Kind, nearest
+from specrunner.core.lookalikes import lookalikes
 from specrunner.core.order import ordered
 from specrunner.core.plan import Plan, Step
 from specrunner.core.renames import Renamed, name_change, renamed
@@ -23,10 +24,8 @@ from specrunner.core.resources import (
     Resource,
     intent_of,
     is_run_once,
-    metadata_of,
 )
-from specrunner.core.sides import comparable
-from specrunner.core.values import digest
+from specrunner.core.sides import declared_digest
 
 _NO_DESTROY: Final = "--no-destroy was given"
 
@@ -61,13 +60,13 @@ def make_plan(desired: Desired, live: Live, fingerprints: Fingerprints, wishes: 
         steps += [step] if step else []
     steps = held_back(steps, desired.resources, orders)
     deleted = [_deleted(seen.live[key], wishes) for key in _gone(desired, seen.live)]
-    touched = {step.key for step in steps}
+    touched, alike = {step.key for step in steps}, lookalikes([*steps, *deleted], desired.resources, seen.live)
     return Plan(
         project=desired.owner.project,
         environment=desired.owner.environment,
         target=desired.target,
         steps=ordered([*steps, *deleted], desired.resources, seen.live),
-        notices=(*seen.notices, *filter(None, map(notice_of, orders, orders.values()))),
+        notices=(*seen.notices, *alike, *filter(None, map(notice_of, orders, orders.values()))),
         unchanged=sum(key in seen.live and key not in touched for key in desired.resources),
         restores=_restores(desired.owner, live, {step.key for step in deleted if not step.blocked_by}),
     )
@@ -153,11 +152,6 @@ def _action(found: tuple[FieldChange, ...], intent: str) -> Action:
         return max(action, Action.RUN, key=lambda action: action.severity)
     # Where the order that it changes back to was already carried out, it is only changed.
     return Action.UPDATE if action is Action.RUN else action
-
-
-def declared_digest(resource: Resource) -> str:
-    """The digest of all that is declared for an object: what is approved when it is created."""
-    return digest(comparable(resource.key.kind, resource.spec, metadata_of(resource)))
 
 
 def _created(resource: Resource, leaving: bool) -> Step:

@@ -15,7 +15,7 @@ from typing import Any
 from specrunner.core.fields import VERBATIM, Rule, plain, rule_for, shaped_rules, untold_rules
 from specrunner.core.keys import Kind
 from specrunner.core.resources import LiveObject, Resource, metadata_of
-from specrunner.core.values import Json, JsonObject, is_nothing
+from specrunner.core.values import Json, JsonObject, digest, is_nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,11 @@ def comparable(kind: Kind, spec: JsonObject, metadata: JsonObject) -> dict[str, 
         if path[0] in kept:
             kept = _reshaped(kept, path, rule)
     return kept
+
+
+def declared_digest(resource: Resource) -> str:
+    """The digest of all that is declared for an object: what is approved when it is created."""
+    return digest(comparable(resource.key.kind, resource.spec, metadata_of(resource)))
 
 
 def _reshaped(tree: dict[str, Json], path: tuple[str, ...], rule: Rule) -> dict[str, Json]:

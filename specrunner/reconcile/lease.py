@@ -17,7 +17,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -71,6 +71,20 @@ def held(
         renewer.join()
         with contextlib.suppress(SpecrunnerError):  # it expires by itself; what happened meanwhile matters more
             Trying(pause=pause)(lambda: target.release_lease(name, holder.token))
+
+
+def under_way(target: Target, owner: Owner, now: datetime) -> Lease | None:
+    """The lease of whoever writes this owner's objects now; one that has expired or whose holder is dead is none."""
+    name = lease_name(owner)
+    valid = (lease for lease in target.leases() if lease.excludes(name) and not lease.expired(now))
+    return next((lease for lease in valid if _lives(lease.holder)), None)
+
+
+def _lives(holder: Holder) -> bool:
+    """False only for a process of this host that is known to be gone."""
+    if holder.host != socket.gethostname() or not holder.boot or not holder.started:
+        return True
+    return holder.boot == _boot() and holder.started == _start_ticks(holder.pid)
 
 
 class _Waiting:
@@ -186,10 +200,10 @@ def _run_url(environ: Mapping[str, str]) -> str:
     return "{}/{}/actions/runs/{}".format(*parts) if all(parts) else ""
 
 
-def _start_ticks() -> float:
-    """When this process started, in clock ticks since boot; 0 where the kernel does not say. Format: proc(5)."""
+def _start_ticks(pid: int | str = "self") -> float:
+    """When a process started, in clock ticks since boot; 0 where the kernel does not say. Format: proc(5)."""
     try:
-        fields = Path("/proc/self/stat").read_bytes().rpartition(b")")[2].split()
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
         return float(fields[_START_FIELD])
     except (OSError, ValueError, IndexError):
         return 0.0

@@ -21,6 +21,8 @@ from specrunner.core.resources import LiveObject, Owner, intent_of, is_run_once
 from specrunner.core.values import digest, iso
 from specrunner.record.badges import WHOLE, badge_path, task_badge, whole_badge
 from specrunner.record.files import (
+    APPLIES,
+    OBJECTS,
     Told,
     claims_folder,
     is_object,
@@ -151,7 +153,9 @@ class Batch:
         """The page, of all that is told of now, and the badges of what is news."""
         told = {row.key: row for row in rows}
         tasks = [row for key, row in sorted(told.items()) if key.kind is Kind.TASK]
-        applies = max((path for path in {*self.old, *files} if path.startswith("applies/")), default="")
+        applies = max(
+            [*self.old.under(APPLIES), *(path for path in files if path.startswith(f"{APPLIES}/"))], default=""
+        )
         told_of = files.get(CONTROLLER) or self.old.get(CONTROLLER)
         made: Files = {PAGE: page(self.owner, told, applies, followed_in(told_of) if told_of else None)}
         statuses = [row.last.status if row.last else "" for row in tasks]
@@ -163,7 +167,7 @@ class Batch:
 
     def rows(self, files: Mapping[str, bytes | None]) -> list[Row]:
         """What the status files of objects tell, these before those that were there."""
-        objects = {path for path in (*self.old, *files) if is_object(path)}
+        objects = {path for path in (*self.old.under(*OBJECTS), *files) if is_object(path)}
         data = (files[path] if path in files else self.old[path] for path in sorted(objects))
         found = (row_of(text, self.owner) for text in data if text is not None)
         return [row for row in found if row is not None]

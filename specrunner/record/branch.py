@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from specrunner.core.errors import Busy, Diagnostic, Severity, SpecrunnerError
 from specrunner.core.ports import Look
-from specrunner.record.listing import Lazy
+from specrunner.record.known import Known
 from specrunner.record.merging import news
 from specrunner.record.plumbing import NewCommit, Plumbing
 from specrunner.record.remote import Remote, Unpushed
@@ -43,6 +43,7 @@ class BranchStatus:
     pause: Callable[[float], None] = time.sleep
     warnings: list[Diagnostic] = field(default_factory=list)
     _looked: float = field(default=float("-inf"))
+    _known: Known = field(default_factory=Known)
 
     @property
     def place(self) -> str:
@@ -66,7 +67,7 @@ class BranchStatus:
         """
         self._look()
         tip = self.git.tip(self.ref)
-        return Lazy(self.git.listing(tip, prefix) if tip else {}, self.git.blobs)
+        return self._known.files(self.git, tip, prefix) if tip else {}
 
     def check(self, prefix: str) -> None:
         """Raise SpecrunnerError if nothing can be written to the branch; writes nothing itself."""
@@ -162,7 +163,7 @@ class BranchStatus:
         while (tip := self.git.tip(self.ref)) != there:
             done = remote.push(tip)
             if done.code == 0:
-                self._known(remote, tip)
+                self._pushed(remote, tip)
                 return
             before, there = there, self._replay(remote)
             if self.git.tip(self.ref) != there and not tries.again(moved=there != before):
@@ -174,7 +175,7 @@ class BranchStatus:
         self._looked = time.monotonic()
         if not there or there in {here, base}:
             if there and there != base:
-                self._known(remote, there)
+                self._pushed(remote, there)
             return there
         top = there
         for commit in self._pending(there, here, base):
@@ -201,7 +202,7 @@ class BranchStatus:
         author, _, message = shown.partition("\n")
         return NewCommit(left, message.rstrip("\n"), author)
 
-    def _known(self, remote: Remote, commit: str) -> None:
+    def _pushed(self, remote: Remote, commit: str) -> None:
         self.git.place({ref: (self.git.tip(ref), commit) for ref in (self.base, remote.fetched)})
 
     def _commit(self, parent: str, made: NewCommit) -> str:

@@ -24,6 +24,8 @@ _FOLDERS: Final = {
     Kind.ORCHESTRATION: "orchestrations",
     Kind.TASK: "tasks",
 }
+OBJECTS: Final = frozenset(_FOLDERS.values())  # the folders of objects, below the environment's
+APPLIES: Final = "applies"  # and that of applies
 _TAIL_LINES: Final = 40
 
 
@@ -68,19 +70,19 @@ def claim_path(task: Key, intent: str) -> str:
 
 def apply_path(started: datetime, plan_hash: str) -> str:
     """The record of an apply."""
-    return f"applies/{started.strftime('%Y%m%dT%H%M%SZ')}-{plan_hash[:12]}.yaml"
+    return f"{APPLIES}/{started.strftime('%Y%m%dT%H%M%SZ')}-{plan_hash[:12]}.yaml"
 
 
 def is_object(path: str) -> bool:
     """Whether the record of an object belongs at this path."""
-    return path.partition("/")[0] in _FOLDERS.values() and path.endswith(".yaml")
+    return path.partition("/")[0] in OBJECTS and path.endswith(".yaml")
 
 
 def is_ours(path: str, data: bytes) -> bool:
     """Whether a file at this path is a record of an object or a run that we wrote, by its place and its first lines."""
     head = data[:200].decode("utf-8", "replace").splitlines()[:2]
     kinds = {f"kind: {kind}Status" for kind in (*Kind, "Run")}
-    placed = path.partition("/")[0] in {*_FOLDERS.values(), "runs", "claims"} and path.endswith(".yaml")
+    placed = path.partition("/")[0] in OBJECTS | {"runs", "claims"} and path.endswith(".yaml")
     return placed and len(head) == 2 and head[0] == f"apiVersion: {API_VERSION}" and head[1] in kinds
 
 

@@ -12,12 +12,15 @@ Fetch = Callable[[Iterable[str]], Mapping[str, bytes]]
 
 
 class Lazy(Mapping[str, bytes]):
-    """Files by path, whose bytes are fetched folder by folder; `ids` are what `fetch` knows the bytes by."""
+    """Files by path, whose bytes are fetched folder by folder; `ids` are what `fetch` knows the bytes by.
 
-    def __init__(self, ids: Mapping[str, str], fetch: Fetch) -> None:
+    What was fetched goes into `data`, by those ids, and what is there already is not fetched.
+    """
+
+    def __init__(self, ids: Mapping[str, str], fetch: Fetch, data: dict[str, bytes] | None = None) -> None:
         self._ids = ids
         self._fetch = fetch
-        self._data: dict[str, bytes] = {}
+        self._data: dict[str, bytes] = {} if data is None else data
 
     def __getitem__(self, path: str) -> bytes:
         wanted = self._ids[path]
@@ -84,6 +87,12 @@ class Files(Mapping[str, bytes]):
     def inside(self, folder: str) -> list[str]:
         """The paths of the files that lie in a folder, which ends with a slash, and not deeper."""
         return self._inside.get(folder, [])
+
+    def under(self, *tops: str) -> Iterator[str]:
+        """The paths of the files in these folders at the top, however deep; the other folders are not gone through."""
+        for folder, paths in self._inside.items():
+            if folder.partition("/")[0] in tops:
+                yield from paths
 
     @cached_property
     def _inside(self) -> dict[str, list[str]]:

@@ -153,6 +153,10 @@ class Plumbing:
         done = self.run("-c", "user.useConfigOnly=true", "var", "GIT_COMMITTER_IDENT")
         return done.text.rpartition(" ")[0].rpartition(" ")[0] if done.code == 0 else _NOBODY
 
+    def inside(self, folder: Path) -> str:
+        """Where a folder lies in the work tree, with forward slashes."""
+        return folder.resolve().relative_to(self._at.resolve()).as_posix()
+
     @cached_property
     def usual_remote(self) -> str:
         """`origin`, or the only remote there is; empty where there is none, or nobody can tell which."""
@@ -169,6 +173,22 @@ class Plumbing:
             mode, kind, blob = meta.split(" ")
             if kind == "blob" and mode.startswith("100") and path.startswith(prefix):  # no link is followed
                 found[path] = blob
+        return found
+
+    def moved(self, old: str, new: str, prefix: str = "") -> dict[str, str] | None:
+        """The paths below `prefix` that differ between two commits, with their blobs in the new one; empty for none.
+
+        None where git can't tell, since one of the commits is not here.
+        """
+        done = self.run("diff-tree", "-r", "-z", "--no-renames", old, new)
+        if done.code:
+            return None
+        parts = done.text.split("\0")
+        found = {}
+        for meta, path in zip(parts[0::2], parts[1::2], strict=False):
+            _, mode, _, blob, _ = meta.split(" ")
+            if path.startswith(prefix):
+                found[path] = blob if mode.startswith("100") else ""
         return found
 
     def blobs(self, ids: Iterable[str]) -> dict[str, bytes]:
@@ -234,6 +254,11 @@ class Plumbing:
         """The id that these bytes have in this repository, whose ids look `like` this one."""
         algorithm = hashlib.sha1 if len(like) == 40 else hashlib.sha256
         return algorithm(b"blob %d\0%s" % (len(data), data)).hexdigest()
+
+
+def is_nobody(identity: str) -> bool:
+    """Whether git was told no name, so that specrunner commits."""
+    return identity == _NOBODY
 
 
 def without_credentials(text: str) -> str:

@@ -12,6 +12,7 @@ from specrunner.core.keys import Key
 from specrunner.core.outcome import Fate, Outcome, RunView
 from specrunner.core.ports import StatusRepository
 from specrunner.core.resources import Live, LiveObject, Owner, Presence
+from specrunner.core.uncollected import uncollected
 from specrunner.core.values import JsonObject
 from specrunner.record.badges import WHOLE, is_badge
 from specrunner.record.batch import USUAL, Batch, Files, Log, Policy
@@ -47,6 +48,7 @@ class Views(Protocol):
         """The lines of a run's log."""
 
 
+@uncollected()
 def record(
     repository: StatusRepository,
     owner: Owner,
@@ -90,6 +92,7 @@ def record(
     return prefix + PAGE
 
 
+@uncollected()
 def record_runs(
     repository: StatusRepository,
     owner: Owner,

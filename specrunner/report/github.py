@@ -20,7 +20,7 @@ def github_lines(problems: Iterable[Diagnostic], prefix: str = "") -> Iterator[s
     for problem in problems:
         command = "error" if problem.severity is Severity.ERROR else "warning"
         properties = ",".join(f"{name}={_property(value)}" for name, value in _properties(problem, prefix).items())
-        yield f"::{command} {properties}::{_data(_message(problem))}"
+        yield f"::{command} {properties}::{command_data(_message(problem))}"
 
 
 def _properties(problem: Diagnostic, prefix: str) -> dict[str, str]:
@@ -39,9 +39,10 @@ def _message(problem: Diagnostic) -> str:
     return "\n".join(part for part in (problem.detail, *related, problem.remedy) if part) or problem.summary
 
 
-def _data(text: str) -> str:
+def command_data(text: str) -> str:
+    """A text as the data of a workflow command, which the runner takes for the text itself again."""
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+    return command_data(text).replace(":", "%3A").replace(",", "%2C")

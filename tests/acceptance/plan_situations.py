@@ -84,6 +84,16 @@ def _rename(m: InMemory) -> Typed:
 
 
 @situation
+def _rename_without_a_word(m: InMemory) -> Typed:
+    applied(m)
+    for path in ("pipeline-prices.yaml", "task-greet.yaml"):
+        m.repo.remove(path)
+    m.repo.document("Pipeline", "house-prices", {"deployed": True, "steps": [{"model": "houses"}]})
+    m.repo.task("welcome", "hello", args={"rows": 10})
+    yield 0, "plan"
+
+
+@situation
 def _delete(m: InMemory) -> Typed:
     applied(m)
     m.repo.remove("task-nightly.yaml")

@@ -103,6 +103,21 @@ def test_a_run_that_ended_while_nobody_looked_is_recorded_and_not_repeated(waiti
     assert record["status"] == "success"
 
 
+def test_a_plan_meanwhile_says_that_an_apply_is_under_way_and_after_its_end_by_force_that_it_was_cut_off(
+    waiting: SpecRepo, side: Path
+) -> None:
+    with waiting.start("apply", "--yes") as process:
+        until(lambda: bool(lines_of(side)), "the run's first line")
+        told = waiting.run("plan").out
+        assert f"is under way (process {process.pid} on " in told and "cut off" not in told
+        process.kill()
+        process.wait()
+    assert "was cut off" in waiting.run("plan").out
+    side.with_name("side.go").touch()
+    waiting.run("apply", "--yes")
+    assert "apply" not in waiting.run("plan").out.lower()
+
+
 def test_a_second_apply_is_told_who_holds_the_first(waiting: SpecRepo, side: Path) -> None:
     with waiting.start("apply", "--yes") as first:
         until(lambda: bool(lines_of(side)), "the run's first line")

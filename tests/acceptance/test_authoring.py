@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from specrunner.cli.main import status_of
 from specrunner.spec.desired import load
 from tests.acceptance.spec_repo import CHECKOUT, SpecRepo
 
@@ -97,6 +98,23 @@ def test_workflows_come_with_a_new_repository_or_into_one_that_is_there(folder: 
         file.unlink()
     folder.run("init", "new", "--github")
     assert {file.name for file in workflows.iterdir()} == set(wanted)
+
+
+@pytest.mark.parametrize("example", ["", "house-price", "bike-forecast", "multi-pipeline"])
+def test_inside_git_records_go_to_a_branch_and_elsewhere_to_a_folder(folder: SpecRepo, example: str) -> None:
+    (folder.root / "clone" / ".git").mkdir(parents=True)
+    words = ("--example", example) if example else ()
+    for name, more in (("plain", ()), ("github", ("--github",)), ("clone/specs", ())):
+        assert status_of(["-C", str(folder.root), "init", name, *words, *more]) == 0
+        assert status_of(["-C", str(folder.root / name), "fmt", "--check"]) == 0
+        declared = yaml.safe_load((folder.root / name / "specrunner.yaml").read_text())["spec"]["status"]
+        assert declared == ({"directory": "status"} if name == "plain" else {"branch": "specrunner-status"})
+
+
+def test_workflows_for_a_project_that_records_in_a_folder_come_with_a_word(folder: SpecRepo) -> None:
+    folder.run("init", "old")
+    assert "status: {branch: specrunner-status}" in folder.run("init", "old", "--github").out
+    assert "runners of GitHub forget" not in folder.run("init", "new", "--github").out
 
 
 def test_the_example_is_copied_whole(folder: SpecRepo) -> None:

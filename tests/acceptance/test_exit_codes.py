@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+from specrunner.engine.engine import Engine
 from tests.acceptance import samples
 from tests.acceptance.spec_repo import SpecRepo, lines_of, stopped, until
 
@@ -65,6 +66,29 @@ def test_5_is_partly_applied(repo: SpecRepo) -> None:
     said = repo.run("apply", "--yes", code=5).out
     assert "Task/lab/greet: skipped" in said
     assert "Workspace/lab" in repo.objects()
+
+
+def test_what_somebody_changed_since_the_plan_is_left_alone_4_alone_and_5_beside_what_was_done(
+    repo: SpecRepo, tmp_path: Path
+) -> None:
+    def drifts(host: str) -> None:
+        with Engine(repo.root / ".specrunner", tmp_path / "cache") as engine:
+            engine.connections.put("rows", "HTTP", {"host": host}, {}, ())
+
+    repo.document("Connection", "rows", {"type": "HTTP", "details": {"host": "a"}})
+    repo.run("apply", "--yes")
+    repo.document("Connection", "rows", {"type": "HTTP", "details": {"host": "b"}})
+    repo.run("plan", "--out", str(tmp_path / "alone.json"))
+    repo.document("Workspace", "other", {})
+    repo.run("plan", "--out", str(tmp_path / "both.json"))
+    drifts("somebody's")
+    alone = repo.run("apply", str(tmp_path / "alone.json"), "--yes", code=4)
+    both = repo.run("apply", str(tmp_path / "both.json"), "--yes", code=5)
+    for said, counts in ((alone, "Applied: 1 failed (1 stale)."), (both, "Applied: 1 done, 1 failed (1 stale).")):
+        assert "Connection/rows is no longer as it was when this was planned" in said.out and counts in said.out
+    assert "Workspace/other" in repo.objects()
+    told = repo.run("plan").out
+    assert '"somebody\'s"' in told and 'apply sets "b"' in told
 
 
 def test_6_is_a_run_that_did_not_succeed(repo: SpecRepo) -> None:

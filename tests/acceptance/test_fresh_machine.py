@@ -10,6 +10,7 @@ import pytest
 from specrunner.core.keys import Key
 from specrunner.targets.memory import MemoryState
 from tests.acceptance.in_memory import InMemory, memory
+from tests.acceptance.spec_repo import SpecRepo
 
 __all__ = ["memory"]
 
@@ -115,3 +116,21 @@ def test_what_another_project_has_recorded_here_is_not_taken_from_it(recorded: I
     recorded.run("apply", "--yes")
     after = {path: path.read_bytes() for path in before}
     assert {path for path in before if after[path] != before[path]} == {recorded.repo.root / "status/default/README.md"}
+
+
+def test_through_the_installed_command_a_fresh_state_folder_shows_and_does_only_what_is_new(repo: SpecRepo) -> None:
+    for name in ("kept", "changed", "gone"):
+        repo.document("Connection", name, {"type": "HTTP", "details": {"host": "a"}})
+    repo.run("apply", "--yes")
+    shutil.rmtree(repo.root / ".specrunner")
+    assert "No changes: 4 objects as declared." in repo.run("plan", "--detailed-exitcode", code=0).out
+    repo.document("Connection", "changed", {"type": "HTTP", "details": {"host": "b"}})
+    repo.remove("connection-gone.yaml")
+    planned = repo.run("plan", "--json").json
+    assert [(step["key"], step["action"]) for step in planned["steps"]] == [
+        ("Connection/changed", "update"),
+        ("Connection/gone", "delete"),
+    ]
+    assert not (repo.root / ".specrunner/state.db").exists()
+    assert "3 recorded objects are brought back first" in repo.run("apply", "--yes").out
+    assert "No changes: 3 objects as declared." in repo.run("plan").out

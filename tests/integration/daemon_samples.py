@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from specrunner.core.lifecycle import RunState
@@ -18,7 +18,7 @@ from specrunner.engine.records import Run
 from tests.integration.engine_samples import PATIENCE, until
 
 ROOT = Path(__file__).resolve().parents[2]
-# Arguments: the state folder, the clock's epoch and its speed, slots; where to die, and at which passing of it.
+# Arguments: the state folder, the clock's epoch, its speed and its steps, slots; where to die, at which passing of it.
 HOST = """\
 import signal, sys
 from pathlib import Path
@@ -29,9 +29,10 @@ from tests.integration import dying
 from tests.integration.daemon_samples import Fast
 from tests.integration.engine_samples import StubEnvironments, no_api
 
-folder, clock, slots = Path(sys.argv[1]), Fast(float(sys.argv[2]), float(sys.argv[3])), int(sys.argv[4])
-if sys.argv[5:]:
-    dying.arm(sys.argv[5], int(sys.argv[6]))
+folder, slots = Path(sys.argv[1]), int(sys.argv[5])
+clock = Fast(float(sys.argv[2]), float(sys.argv[3]), sys.argv[4])
+if sys.argv[6:]:
+    dying.arm(sys.argv[6], int(sys.argv[7]))
 scheduler.LONGEST_SLEEP = 0.05  # a second of the world may be a minute here
 with Engine(folder, folder / "cache", run_api=no_api, clock=clock, environments=StubEnvironments()) as engine:
     host = engine.host(slots)
@@ -42,13 +43,25 @@ with Engine(folder, folder / "cache", run_api=no_api, clock=clock, environments=
 
 @dataclass(frozen=True, slots=True)
 class Fast:
-    """A clock that has run so many times as fast as the world's since `epoch`; the same in every process."""
+    """A clock that has run so many times as fast as the world's since `epoch`; the same in every process.
+
+    By `step` it is set: `steps` is the file that says by how many seconds.
+    """
 
     epoch: float = 0.0
     times: float = 1.0
+    steps: str = ""
 
     def now(self) -> datetime:
-        return datetime.fromtimestamp(self.epoch + (time.time() - self.epoch) * self.times, UTC)
+        return datetime.fromtimestamp(self.epoch + (time.time() - self.epoch) * self.times + self._stepped(), UTC)
+
+    def step(self, by: timedelta) -> None:
+        fresh = Path(f"{self.steps}.new")
+        fresh.write_text(str(self._stepped() + by.total_seconds()))
+        fresh.replace(self.steps)
+
+    def _stepped(self) -> float:
+        return float(Path(self.steps).read_text()) if self.steps and Path(self.steps).exists() else 0.0
 
     def monotonic(self) -> float:
         return time.monotonic()
@@ -61,7 +74,7 @@ class Daemon:
     """A host in a process of its own; `dies` names a point of `dying`, and the passing of it that is its last."""
 
     def __init__(self, folder: Path, clock: Fast = REAL, slots: int = 8, dies: tuple[str, int] | None = None) -> None:
-        words = [sys.executable, "-c", HOST, str(folder), str(clock.epoch), str(clock.times), str(slots)]
+        words = [sys.executable, "-c", HOST, str(folder), str(clock.epoch), str(clock.times), clock.steps, str(slots)]
         words += map(str, dies or ())
         self.log = folder.parent / "daemon.log"
         with self.log.open("ab") as errors:

@@ -30,10 +30,10 @@ def test_the_guide_leads_from_an_empty_repository_to_a_merged_change(
     remote = tmp_path / "remote.git"
     subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(remote)], check=True)
     world = World(SpecRepo(tmp_path / "specs"), remote, api, Runner(tmp_path, remote, api, environment_cache, venv))
-    begin, memory, empty, change, again = blocks("github-actions.md", "sh")
+    begin, valid, empty, change, again = blocks("github-actions.md", "sh")
     typed(tmp_path, remote, environment_cache, begin)
     world.git("remote", "set-url", "origin", str(remote))
-    for block in (memory, empty):
+    for block in (valid, empty):
         typed(world.specs.root, remote, environment_cache, block)
     assert yaml.safe_load((world.specs.root / "specrunner.yaml").read_text())["spec"]["status"] == {
         "branch": "specrunner-status"

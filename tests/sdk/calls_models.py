@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from wallaroo.object import EntityNotFoundError
 
-from tests.sdk.drive import FOLDER, OLD, S, call, html, raises
-
-
-def _framework() -> dict[str, Any]:
-    if OLD:
-        return {}
-    from wallaroo.framework import Framework
-
-    return {"framework": Framework.ONNX}
+from tests.sdk.drive import FOLDER, OLD, S, call, framework, html, raises, status_of
 
 
 @call("wl.upload_model(name, path).configure()")
 def _() -> None:
-    S.model = S.wl.upload_model("houses", str(FOLDER / "linear.onnx"), **_framework()).configure()
+    S.model = S.wl.upload_model("houses", str(FOLDER / "linear.onnx"), **framework()).configure()
     assert S.model.name() == "houses" and len(S.model.sha()) == 64 and S.model.file_name() == "linear.onnx"
     assert S.model.version() and "houses" in (repr(S.model) if OLD else html(S.model))
 
@@ -37,7 +27,7 @@ def _() -> None:
 
 @call("model.status()")
 def _() -> None:
-    assert str(getattr(S.model.status(), "value", S.model.status())) in {"ready", "ModelStatus.READY"}
+    assert status_of(S.model) == "ready"
 
 
 @call("model.last_update_time(), model.uid(), model.tags()")

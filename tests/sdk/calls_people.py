@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
+import threading
 from typing import Any
 
 import wallaroo
 
 from tests.sdk.drive import FOLDER, OLD, OURS, URL, S, call
+from tests.sdk.tutorial import approve
 
 
 @call("wl.list_users()")
@@ -60,3 +64,13 @@ def _() -> None:
     found = _client(kind="token", WALLAROO_SDK_CREDENTIALS=str(credentials))
     assert found.list_workspaces()
     assert OURS or found.auth.auth_header() == {"Authorization": "Bearer anything"}
+
+
+@call("Client(sso)")
+def _() -> None:
+    printed = io.StringIO()
+    threading.Thread(target=approve, args=(printed,), daemon=True).start()
+    with contextlib.redirect_stdout(printed):
+        found = _client(kind="sso", XDG_CACHE_HOME=str(FOLDER / "cache of sso"))
+    assert found.list_workspaces()
+    assert OURS or "Please log into the following URL" in printed.getvalue()

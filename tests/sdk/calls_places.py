@@ -17,6 +17,11 @@ def _() -> None:
     assert S.wl.in_task() is False
 
 
+@call("wl.task_args(): outside a task")
+def _() -> None:
+    raises(Exception, S.wl.task_args)
+
+
 @call("wl.get_current_workspace(): the default one")
 def _() -> None:
     assert S.wl.get_current_workspace().id() > 0

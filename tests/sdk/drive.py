@@ -18,7 +18,7 @@ URL, FOLDER = sys.argv[1], Path(sys.argv[2])
 VERSION = wallaroo.__version__
 OURS = "specrunner" in VERSION
 OLD = VERSION == versions.OLD
-PATIENCE = 60.0
+PATIENCE = 300.0  # seconds; an environment may have to be built, with a cold cache on a busy machine
 AGO = datetime.now(tz=UTC)
 
 
@@ -68,3 +68,18 @@ def raises(kind: type[BaseException], work: Callable[[], object]) -> BaseExcepti
 
 def html(thing: Any) -> str:
     return str(thing._repr_html_())
+
+
+def framework(name: str = "ONNX") -> dict[str, Any]:
+    """The argument that tells an upload what it is; the older client tells that by the file's name."""
+    if OLD:
+        return {}
+    from wallaroo.framework import Framework
+
+    return {"framework": Framework[name]}
+
+
+def status_of(model: Any) -> str:
+    """The status of a model, which is an enumeration in some clients."""
+    found = model.status()
+    return str(getattr(found, "value", found))

@@ -12,11 +12,11 @@ import json
 import sys
 import traceback
 
-from tests.sdk import calls_places, calls_models, calls_pipelines, calls_work, calls_people  # isort: skip
+from tests.sdk import calls_places, calls_models, calls_pipelines, calls_python, calls_work, calls_people  # isort: skip
 from tests.sdk.drive import STEPS
 
 # In this order: what one leaves, the next takes.
-_ = (calls_places, calls_models, calls_pipelines, calls_work, calls_people)
+_ = (calls_places, calls_models, calls_pipelines, calls_python, calls_work, calls_people)
 
 
 def main() -> None:

@@ -33,12 +33,11 @@ LACKING: dict[str, dict[str, str]] = {
     },
     OURS: {
         "model.config()": _NO_NEED,
-        "model.last_update_time(), model.uid(), model.tags()": _NO_NEED,
+        "model.last_update_time(), model.uid(), model.tags()": "model.version() and wl.list_tags() tell it",
         "wl.model_version_by_name(name, version)": _NO_NEED,
         "model.get_upload_logs()": "model.error() tells why a model is not ready",
         "deployment.infer(DataFrame)": "pipeline.infer needs no round trip more, so there is no such object",
         "pipeline.async_infer(DataFrame)": "pipeline.parallel_infer does as much, without a client of httpx",
-        "deployment_config: DeploymentConfigBuilder": _NO_NEED,
         "wl.list_deployments()": _NO_NEED,
         "wl.deployment_by_name(name)": _NO_NEED,
         "model._update_visibility(), pipeline._update_visibility()": _PRIVATE,

@@ -20,6 +20,10 @@ wl = wallaroo.Client()
 print("hello", wl.task_args().get("who", "you"))
 print("done")
 """
+AREAS = """\
+def predict(frame):
+    return {"price": frame["area"] * 2_400.0}
+"""
 
 
 def files(folder: Path) -> None:
@@ -31,6 +35,8 @@ def files(folder: Path) -> None:
     with pa.ipc.new_file(str(folder / "rows.arrow"), table.schema) as writer:
         writer.write_table(table)
     (folder / "rows.df.json").write_text(json.dumps([{"tensor": row} for row in rows]), "utf-8")
+    (folder / "areas.py").write_text(AREAS, "utf-8")
+    (folder / "areas.json").write_text(json.dumps({"area": {"0": 1.0}}), "utf-8")
     with zipfile.ZipFile(folder / "hello.zip", "w") as archive:
         archive.writestr("main.py", MAIN)
         archive.writestr("requirements.txt", "")

@@ -40,7 +40,7 @@ EXPECTED = [
     "found ['time', 'in.tensor', 'out.variable'] 1",
     "logs 1",
 ]
-WORDS = tuple(line.partition(" ")[0] + " " for line in EXPECTED)
+WORDS = tuple(line.partition(" ")[0] + " " for line in ("version ", *EXPECTED))
 
 
 def said_in_a_run(driver: Driver, version: str) -> list[str]:
@@ -76,7 +76,7 @@ SESSIONS = [pytest.param(Session(f"in a run {one}", said_in_a_run, (one,), 3.0),
 
 @pytest.mark.parametrize(("session", "version"), SESSIONS)
 def test_it_finds_its_token_its_arguments_and_its_workspace(sessions: Sessions, session: Session, version: str) -> None:
-    first, *rest = sessions.outcome(session)
-    assert first.startswith("version ") and version in first
-    assert [line for line in rest if line.startswith(WORDS)] == EXPECTED, rest
-    assert not any("hunter2" in line for line in rest)
+    lines = sessions.outcome(session)
+    first, *rest = [line for line in lines if line.startswith(WORDS)]  # libraries of the client have words of their own
+    assert version in first and rest == EXPECTED, lines
+    assert not any("hunter2" in line for line in lines)

@@ -191,6 +191,31 @@ def test_where_the_new_name_is_taken_by_one_of_ours_the_old_object_is_deleted_an
     assert "there is an object of the new name already" in plan.notices[0].text
 
 
+def test_what_is_declared_just_as_another_was_is_told_to_look_like_a_rename() -> None:
+    plan = plan_for([workspace(), CODE, task(name="forecast")], live(*map(live_of, (workspace(), CODE, task()))))
+    (notice,) = plan.notices
+    assert (str(notice.key), notice.text) == (
+        "Task/w/forecast",
+        "it is declared just as Task/w/nightly forecast was, which would be deleted",
+    )
+    assert "`renamedFrom: nightly forecast`" in notice.remedy
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        [task({**RUN_ONCE, "args": {"n": 2}}, name="forecast")],  # it is another order
+        [task(name="one"), task(name="other")],  # nobody can tell which
+        [replace(task(name="forecast"), labels={"team": "a"})],
+        [replace(task(name="forecast"), renamed_from=Key(Kind.TASK, "w", "never there"))],
+        [],
+    ],
+)
+def test_what_looks_otherwise_or_like_several_is_not(declared: list[Resource]) -> None:
+    plan = plan_for([workspace(), CODE, *declared], live(*map(live_of, (workspace(), CODE, task()))))
+    assert plan.notices == ()
+
+
 def test_what_is_still_declared_is_not_renamed() -> None:
     plan = plan_for([SERVING[0], under("fresh", SERVING[0])], live(live_of(SERVING[0])))
     assert summary(plan) == [("Model/w/fresh", "create", "")]

@@ -56,6 +56,11 @@ def test_secrets_come_as_lines_and_are_masked(capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().out.splitlines() == ["::add-mask::one=1", "::add-mask::two words"]
 
 
+def test_a_secret_that_looks_escaped_is_masked_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    take_secrets({"SPECRUNNER_CI_SECRETS": "A=100%25 sure%0A"})
+    assert capsys.readouterr().out == "::add-mask::100%2525 sure%250A\n"  # the runner reads %25 as a per cent sign
+
+
 @pytest.mark.parametrize("line", ["no equals sign", "GITHUB_TOKEN=x", "1A=x", "a b=c"])
 def test_a_line_that_is_no_secret_is_told_by_its_number_only(line: str) -> None:
     with pytest.raises(UsageError, match="Line 2") as told:

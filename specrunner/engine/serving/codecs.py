@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
@@ -158,8 +159,11 @@ def _write_arrow_stream(table: pa.Table) -> bytes:
 
 
 def _write_csv(table: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    pacsv.write_csv(to_text_lists(table), sink)
+    texts, sink = to_text_lists(table), pa.BufferOutputStream()
+    if texts.num_columns == 1 and texts.column(0).null_count:
+        # Readers pass over a line that is empty: quotes keep the row.
+        texts = texts.set_column(0, texts.field(0).name, pc.fill_null(texts.column(0).cast(pa.string()), ""))
+    pacsv.write_csv(texts, sink)
     return bytes(sink.getvalue())
 
 

@@ -153,6 +153,9 @@ class Planes:
             unwanted = [one for one in self._serving.values() if one.versions and not one.versions & needed]
             for one in unwanted:
                 self._forget(one)
+            # A pipeline that is always up has a new version with every `deploy` of a run.
+            for version in set(self._of_version) - needed:
+                self._of_version.pop(version).versions.discard(version)
         for one in unwanted:
             if one.plane is not None:
                 one.plane.close()

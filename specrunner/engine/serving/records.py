@@ -118,7 +118,8 @@ def _map_columns(table: pa.Table, change: Callable[[pa.ChunkedArray], pa.Array |
 def _lists_if_texts_of_lists(column: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     if not pa.types.is_string(column.type) or column.null_count or not len(column):
         return column
-    if not pc.all(pc.starts_with(column, "[")).as_py():
+    is_list_text = pc.starts_with(column, "[")
+    if not pc.any(is_list_text).as_py() or not pc.all(pc.or_(is_list_text, pc.equal(column, "null"))).as_py():
         return column
     try:
         return pa.array([json.loads(text) for text in column.to_pylist()])

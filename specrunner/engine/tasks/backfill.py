@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -41,7 +42,7 @@ def _missed(context: Context, connection: Connection, task: Task, begin: datetim
     if timing is None:
         raise BadInput(
             f"The task {task.name!r} has no schedule, and so has missed nothing.",
-            remedy=f"`specrunner run {task.name}` runs it now.",
+            remedy=f"`specrunner run {shlex.quote(task.name)}` runs it now.",
         )
     if begin > end:
         raise BadInput(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -114,7 +115,7 @@ class Tasks:
         if is_run_once(task.spec):
             raise Conflict(
                 f"The task {task.name!r} runs once: it has no schedule that could be held back.",
-                remedy=f"`specrunner kill {task.name}` ends what runs of it.",
+                remedy=f"`specrunner kill {shlex.quote(task.name)}` ends what runs of it.",
             )
         with self._context.database.write() as connection:
             row = connection.execute(SELECT.where(_T.c.id == task.id)).first()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -185,7 +186,7 @@ class WallarooTarget:
         self._task(task)
         raise BadInput(
             f"{self._platform.place} does not tell which instants of a schedule had a run.",
-            remedy=f"Start one with `specrunner run {task.name}`.",
+            remedy=f"Start one with `specrunner run {shlex.quote(task.name)}`.",
         )
 
     def backfill(self, task: Key, begin: datetime, end: datetime) -> list[RunView]:
