@@ -45,7 +45,7 @@ def _lines(modules: Mapping[str, ast.Module]) -> Iterator[str]:
     yield ""
     for module, names in NOUNS.items():
         for found in _classes(modules[module], names):
-            yield from _class(found)
+            yield from _class(found, _inherited(found, modules))
     yield from ("## In a run", "")
     for function in _public_functions(modules["runtime"].body):
         if function.name in _FUNCTIONS:
@@ -62,15 +62,24 @@ def _classes(module: ast.Module, names: tuple[str, ...]) -> Iterator[ast.ClassDe
     yield from (found[name] for name in names)
 
 
-def _class(found: ast.ClassDef) -> Iterator[str]:
+def _inherited(found: ast.ClassDef, modules: Mapping[str, ast.Module]) -> list[_Function]:
+    """What a noun has from a class of the SDK that it is built on, and does not say otherwise itself."""
+    named = {one.name: one for module in modules.values() for one in module.body if isinstance(one, ast.ClassDef)}
+    bases = [named[base.id] for base in found.bases if isinstance(base, ast.Name) and base.id in named]
+    own = {one.name for one in _public_functions(found.body)}
+    return [one for base in bases for one in _public_functions(base.body) if one.name not in own]
+
+
+def _class(found: ast.ClassDef, inherited: list[_Function]) -> Iterator[str]:
     yield from (f"## {found.name}", "", _words(found), "")
     made = next((one for one in found.body if isinstance(one, ast.FunctionDef) and one.name == "__init__"), None)
     if made is not None and found.name == "Client":
         yield from (f"`sdk.Client({_parameters(made)})`", "")
-    members = [one for one in found.body if isinstance(one, ast.Assign)]
+    assigned = [target for one in found.body if isinstance(one, ast.Assign) for target in one.targets]
+    members = [name for name in map(ast.unparse, assigned) if not name.startswith("_")]
     if members:
-        yield from (", ".join(f"`{ast.unparse(target)}`" for one in members for target in one.targets), "")
-    for function in _public_functions(found.body):
+        yield from (", ".join(f"`{name}`" for name in members), "")
+    for function in (*inherited, *_public_functions(found.body)):
         yield from _function(function)
 
 
