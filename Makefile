@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-sdk check clean
+.PHONY: demo test test-sdk check reference clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/demo.py
@@ -17,6 +17,14 @@ test: $(VENV)/.installed-dev
 # Each call is told as passed, or as known to be different or lacking with the reason. The sessions run side by side.
 test-sdk: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -v --sdk tests/sdk -rsxX
+
+# Writes docs/reference anew: from the schemas, the SDK's docstrings and the operations of the API.
+reference: $(VENV)/.installed-dev
+	$(BIN)/python -m specrunner.report.reference schemas docs/reference
+	$(BIN)/python -m specrunner.report.reference_sdk specrunner/sdk docs/reference/sdk.md
+	$(BIN)/python -c 'import json; from specrunner.server.api.face import OPERATIONS; \
+	  from specrunner.server.api.openapi import document; print(json.dumps(document(OPERATIONS)))' > $(VENV)/openapi.json
+	$(BIN)/python -m specrunner.report.reference_api $(VENV)/openapi.json docs/reference/api.md
 
 # What CI runs before the tests.
 check: $(VENV)/.installed-dev

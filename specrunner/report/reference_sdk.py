@@ -43,45 +43,44 @@ def _lines(modules: Mapping[str, ast.Module]) -> Iterator[str]:
     yield "`from specrunner import sdk`. In a run the same classes are there as `wallaroo`, unless the orchestration's"
     yield "requirements bring the client of that name. Lists show themselves as tables in a notebook."
     yield ""
-    known = {one.name: one for module in modules.values() for one in _classes(module)}
-    for names in NOUNS.values():
-        for name in names:
-            yield from _class(known[name], known)
+    for module, names in NOUNS.items():
+        for found in _classes(modules[module], names):
+            yield from _class(found, _inherited(found, modules))
     yield from ("## In a run", "")
     for function in _public_functions(modules["runtime"].body):
         if function.name in _FUNCTIONS:
             yield from _function(function, "sdk.")
     yield from ("## Exceptions", "", "| exception | is a | when |", "|---|---|---|")
     for module in _ERRORS:
-        for found in _classes(modules[module]):
+        for found in (one for one in modules[module].body if isinstance(one, ast.ClassDef)):
             bases = ", ".join(f"`{ast.unparse(base)}`" for base in found.bases)
             yield f"| `{found.name}` | {bases} | {_words(found).replace(chr(10), ' ')} |"
 
 
-def _classes(module: ast.Module) -> Iterator[ast.ClassDef]:
-    yield from (one for one in module.body if isinstance(one, ast.ClassDef))
+def _classes(module: ast.Module, names: tuple[str, ...]) -> Iterator[ast.ClassDef]:
+    found = {one.name: one for one in module.body if isinstance(one, ast.ClassDef)}
+    yield from (found[name] for name in names)
 
 
-def _class(found: ast.ClassDef, known: Mapping[str, ast.ClassDef]) -> Iterator[str]:
+def _inherited(found: ast.ClassDef, modules: Mapping[str, ast.Module]) -> list[_Function]:
+    """What a noun has from a class of the SDK that it is built on, and does not say otherwise itself."""
+    named = {one.name: one for module in modules.values() for one in module.body if isinstance(one, ast.ClassDef)}
+    bases = [named[base.id] for base in found.bases if isinstance(base, ast.Name) and base.id in named]
+    own = {one.name for one in _public_functions(found.body)}
+    return [one for base in bases for one in _public_functions(base.body) if one.name not in own]
+
+
+def _class(found: ast.ClassDef, inherited: list[_Function]) -> Iterator[str]:
     yield from (f"## {found.name}", "", _words(found), "")
     made = next((one for one in found.body if isinstance(one, ast.FunctionDef) and one.name == "__init__"), None)
     if made is not None and found.name == "Client":
         yield from (f"`sdk.Client({_parameters(made)})`", "")
-    assigned = (target for one in found.body if isinstance(one, ast.Assign) for target in one.targets)
-    members = [f"`{name}`" for name in map(ast.unparse, assigned) if not name.startswith("_")]
+    assigned = [target for one in found.body if isinstance(one, ast.Assign) for target in one.targets]
+    members = [name for name in map(ast.unparse, assigned) if not name.startswith("_")]
     if members:
-        yield from (", ".join(members), "")
-    for function in _verbs(found, known).values():
+        yield from (", ".join(f"`{name}`" for name in members), "")
+    for function in (*inherited, *_public_functions(found.body)):
         yield from _function(function)
-
-
-def _verbs(found: ast.ClassDef, known: Mapping[str, ast.ClassDef]) -> dict[str, _Function]:
-    """The public functions of a class by name, those that it inherits here first."""
-    verbs: dict[str, _Function] = {}
-    for base in map(ast.unparse, found.bases):
-        if base in known:
-            verbs |= _verbs(known[base], known)
-    return verbs | {one.name: one for one in _public_functions(found.body)}
 
 
 def _public_functions(body: list[ast.stmt]) -> Iterator[_Function]:

@@ -86,7 +86,7 @@ def filled(repo: SpecRepo) -> None:
     spec = {"type": "HTTP", "workspaces": ["lab"], "details": {"host": "a"}, "detailsFrom": {"file": "secret.json"}}
     repo.document("Connection", "store", spec)
     repo.orchestration("hello", "print('hello')")
-    repo.task("greet", "hello")
+    repo.task("greet", "hello", args={"n": 1})
     repo.task("nightly", "hello", schedule="0 2 * * *")
 
 

@@ -13,8 +13,8 @@ import pytest
 
 from tests.acceptance.conftest import make_repo
 from tests.acceptance.spec_repo import PROJECT, SpecRepo
-from tests.acceptance.test_server_target import Shared, serving
-from tests.integration.engine_samples import FOREVER, model_bytes
+from tests.acceptance.test_server_target import Shared, filled, serving
+from tests.integration.engine_samples import FOREVER
 
 
 def pointed(repo: SpecRepo, url: str, more: str = "") -> SpecRepo:
@@ -36,22 +36,9 @@ def told(shared: Shared, path: str, body: object = None) -> Any:
     return answer.raise_for_status().json()
 
 
-def houses(repo: SpecRepo) -> None:
-    """A model that is served, where data comes from, and tasks that run once and by a schedule."""
-    repo.write_bytes("houses.onnx", model_bytes())
-    repo.document("Model", "houses", {"path": "houses.onnx", "framework": "onnx"})
-    repo.document("Pipeline", "prices", {"steps": [{"model": "houses"}], "deployed": True})
-    repo.write("secret.json", '{"password": "swordfish"}')
-    spec = {"type": "HTTP", "workspaces": ["lab"], "details": {"host": "a"}, "detailsFrom": {"file": "secret.json"}}
-    repo.document("Connection", "store", spec)
-    repo.orchestration("hello", "print('hello')")
-    repo.task("greet", "hello", args={"n": 1})
-    repo.task("nightly", "hello", schedule="0 2 * * *")
-
-
 def test_what_is_applied_to_a_platform_is_live_there_and_then_there_is_nothing_to_do(shared: Shared) -> None:
     repo = shared.repo
-    houses(repo)
+    filled(repo)
     assert "1 run handed to the platform at 127.0.0.1:" in repo.run("apply", "--yes").out
     repo.run("plan", "--detailed-exitcode", code=0)
     assert sorted(str(task["name"]) for task in told(shared, "task/list")) == ["greet", "nightly"]
@@ -123,7 +110,7 @@ def test_a_project_without_records_is_refused(tmp_path: Path, cache: Path) -> No
 
 def test_what_somebody_else_changed_on_the_platform_is_drift_and_what_is_nobodys_is_left_alone(shared: Shared) -> None:
     repo = shared.repo
-    houses(repo)
+    filled(repo)
     told(shared, "workspaces/create", {"workspace_name": "theirs"})
     repo.run("apply", "--yes")
     nightly = next(task for task in told(shared, "task/list") if task["name"] == "nightly")
