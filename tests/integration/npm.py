@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 from pathlib import Path
 
@@ -19,8 +20,18 @@ def installed(package: str, folder: Path) -> Path:
     prefix = folder / name
     place = prefix / "node_modules" / name
     if not place.is_dir():
-        words = [NODE, str(_NPM), "install", "--prefix", str(prefix), "--no-audit", "--no-fund", "--ignore-scripts"]
-        done = subprocess.run([*words, package], capture_output=True, text=True, timeout=120, check=False)
-        if done.returncode:
-            pytest.skip(f"npm can't install {package}: {done.stderr[-200:]}")
+        problem = _problem(package, prefix)
+        if problem:
+            pytest.skip(f"npm can't install {package}: {problem}")
     return place
+
+
+@functools.cache  # where the registry is out of reach, one test waits for it and not each
+def _problem(package: str, prefix: Path) -> str:
+    """Install a package; why that can't be done, else nothing."""
+    words = [NODE, str(_NPM), "install", "--prefix", str(prefix), "--no-audit", "--no-fund", "--ignore-scripts"]
+    try:
+        done = subprocess.run([*words, package], capture_output=True, text=True, timeout=90, check=False)
+    except subprocess.TimeoutExpired:
+        return "its registry did not answer in time"
+    return done.stderr[-200:] if done.returncode else ""

@@ -80,7 +80,9 @@ def test_arrow_and_json_requests_are_answered_and_logged_the_same(model: OnnxMod
     assert answers[0] == answers[1]
     assert str(answers[0].schema) == PRINTED
     page = log.read(limit=2000)
-    assert page.table == pa.concat_tables(answers).combine_chunks()
+    assert page.table == pa.concat_tables(answers).take(list(range(1999, -1, -1))).combine_chunks(), (
+        "the newest row first"
+    )
     assert page.status is LogStatus.ALL
     log.close()
 
