@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Self
 
 import pytest
+from filelock import FileLock
 
 from specrunner.core import retention as rules
 from specrunner.core.errors import Conflict, PackagingFailed, SpecrunnerError
@@ -207,6 +209,26 @@ def test_an_intent_under_way_is_waited_for(engine: Engine, tmp_path: Path) -> No
     assert len({run.id for run in ended}) == 1
     assert {run.status for run in ended} == {RunState.SUCCESS}, ended[0].detail
     assert (tmp_path / "mark").read_text() == "ran "
+
+
+def test_a_run_whose_folder_is_just_made_anew_is_not_lost(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = engine.runs.submit(add_task(engine, "print('here')"))
+    # Who looked while another put the folder down took that for the start.
+    run = engine.history.started(run)
+    folder = engine.runs.folder(run)
+    folder.parent.mkdir(exist_ok=True)
+
+    class Awaited(FileLock):
+        """When it is had, whoever had it before has made the folder."""
+
+        def __enter__(self) -> Self:
+            folder.mkdir()
+            return super().__enter__()
+
+    with monkeypatch.context() as patched:
+        patched.setattr("specrunner.engine.tasks.runs.FileLock", Awaited)
+        assert engine.runs.recovered(run).status is RunState.RUNNING
+    assert engine.runs.carry_out(run.id).status is RunState.SUCCESS
 
 
 # Attempts

@@ -119,7 +119,7 @@ class Runs:
         """The record as it should be, from what the executor knows of the run's process."""
         folder = self.folder(run)
         if run.status.ended or not folder.exists():
-            return self._lost(run) if run.status is RunState.RUNNING else run
+            return self._lost(run) if run.status is RunState.RUNNING and self._is_gone(folder) else run
         found = self.executor.exit(folder)
         if found is None:  # it lives
             return self.with_.history.started(run) if run.status is RunState.PENDING else run
@@ -248,13 +248,21 @@ class Runs:
 
     def _was_left(self, folder: Path) -> bool:
         """Whether a start that came to nothing has used the folder up; it is put aside then, for a fresh one."""
-        with FileLock(folder.with_name("starting.lock")):
+        with _changing(folder):
             found = self.executor.exit(folder)
             if found is None or not _never_began(found):
                 return False
             aside = folder.rename(folder.with_name(f"{folder.name}.left-{new_id()}"))
+            folder.mkdir()
         shutil.rmtree(aside, ignore_errors=True)  # nothing ever ran in it
         return True
+
+    def _is_gone(self, folder: Path) -> bool:
+        """Whether it is not there, and nobody is just about to make it anew."""
+        if not folder.parent.exists():
+            return True
+        with _changing(folder):
+            return not folder.exists()
 
     def _order(self, task: Task, run: Run) -> RunOrder:
         version = self.with_.orchestrations.get(run.orchestration_id)
@@ -328,6 +336,11 @@ class Runs:
             task = self.with_.tasks.get(task_id)
             if task.status is TaskState.STARTED and is_run_once(task.spec):
                 self.with_.tasks.move(task, TaskState.COMPLETED)
+
+
+def _changing(folder: Path) -> FileLock:
+    """Held by whoever puts the folder of a run aside, until a fresh one is in its place."""
+    return FileLock(folder.with_name("starting.lock"))
 
 
 def _never_began(found: RunExit) -> bool:
