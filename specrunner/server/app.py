@@ -81,7 +81,6 @@ def build_app(
         *open_inference.ROUTES,
         *(_own_routes(engine, own) if own else [Route("/healthz", _health)]),
         *(route for part in _MLOPS for route in part.ROUTES),
-        *open_inference.ROUTES,
         *besides,
     ]
     app = Starlette(

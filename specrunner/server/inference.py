@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 MAX_INFERENCE_BYTES = 256 * 2**20
 
+_Known = TypeVar("_Known")
+
 _CUSTOM = "format=wallaroo"
 _SMALL = 256 * 2**10  # bytes of a request that is decoded in no time
 
@@ -36,7 +39,8 @@ async def _infer(request: Request) -> Response:
     body = await read_body(request, MAX_INFERENCE_BYTES)
     if is_custom_json(request.headers.get("content-type", ""), body):
         return await run_in_threadpool(_answer_json, who, request, body)
-    return await quickly(request, who, body, request.app.state.usable_deployments.known(who, *_named(request)), _answer)
+    known: Deployment | None = request.app.state.usable_deployments.known(who, *_named(request))
+    return await quickly(request, body, known, known, partial(_answer, who, request, body))
 
 
 def is_custom_json(content_type: str, body: bytes) -> bool:
@@ -47,10 +51,10 @@ def is_custom_json(content_type: str, body: bytes) -> bool:
 
 async def quickly(
     request: Request,
-    who: str,
     body: bytes,
     deployment: Deployment | None,
-    answer: Callable[[str, Request, bytes], Response],
+    known: _Known | None,
+    answer: Callable[[_Known | None], Response],
 ) -> Response:
     """The answer: made here and now where it takes no longer than handing it to another thread and back, else there.
 
@@ -58,8 +62,8 @@ async def quickly(
     """
     engine: Engine = request.app.state.engine
     if deployment is not None and len(body) <= _SMALL and engine.planes.is_quick(deployment):
-        return answer(who, request, body)
-    return await run_in_threadpool(answer, who, request, body)
+        return answer(known)
+    return await run_in_threadpool(answer, None)  # what is known now may be old by then
 
 
 def _named(request: Request) -> tuple[str, str]:
@@ -73,11 +77,11 @@ def _answer_json(who: str, request: Request, body: bytes) -> Response:
     return JSONResponse(engine.planes.infer_json(deployment, parse_json(body)))
 
 
-def _answer(who: str, request: Request, body: bytes) -> Response:
+def _answer(who: str, request: Request, body: bytes, known: Deployment | None) -> Response:
     from specrunner.engine import tables
 
     engine: Engine = request.app.state.engine
-    deployment = request.app.state.usable_deployments(who, *_named(request))
+    deployment = known or request.app.state.usable_deployments(who, *_named(request))
     table = tables.decode(body, request.headers.get("content-type", ""))
     began = time.perf_counter()
     result = as_clients_count(engine.planes.infer(deployment, table))

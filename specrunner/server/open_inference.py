@@ -6,6 +6,8 @@ A model of the protocol is a pipeline here. Where several workspaces of a caller
 
 from __future__ import annotations
 
+from functools import partial
+
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -46,8 +48,8 @@ async def _model_ready(request: Request) -> Response:
 async def _infer(request: Request) -> Response:
     who = _who(request)
     body = await read_body(request, MAX_INFERENCE_BYTES)
-    named = request.app.state.named_deployments.known(who, *_asked(request))
-    return await quickly(request, who, body, named[0] if named else None, _answer)
+    known: Named | None = request.app.state.named_deployments.known(who, *_asked(request))
+    return await quickly(request, body, known[0] if known else None, known, partial(_answer, who, request, body))
 
 
 def _who(request: Request) -> str:
@@ -77,11 +79,11 @@ def _is_ready(request: Request, who: str) -> Response:
     return JSONResponse({"name": deployment.pipeline, "ready": True})
 
 
-def _answer(who: str, request: Request, body: bytes) -> Response:
+def _answer(who: str, request: Request, body: bytes, known: Named | None) -> Response:
     from specrunner.engine import tables
 
     engine: Engine = request.app.state.engine
-    deployment, version = _named(request, who)
+    deployment, version = known or _named(request, who)
     asked = tables.read_open_request(body, request.headers.get(tables.BINARY_HEADER))
     result = engine.planes.infer(deployment, asked.table)
     answer = tables.write_open_answer(result, asked, deployment.pipeline, version)
