@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
@@ -12,7 +13,7 @@ from specrunner.sdk.session import Session
 _One = TypeVar("_One")
 
 
-class Entity:
+class Entity(ABC):
     """One thing of the platform. `data` is what was told: `id` must be there, the rest is asked for when wanted."""
 
     _can_be_absent: ClassVar[frozenset[str]] = frozenset()  # attributes that the platform may leave out
@@ -27,9 +28,9 @@ class Entity:
         """The platform's id."""
         return str(self._data["id"])
 
+    @abstractmethod
     def _fetched(self) -> Mapping[str, Any]:
         """All that the platform tells of it now."""
-        raise NotImplementedError
 
     def _refresh(self) -> None:
         self._data.update(self._fetched())
@@ -43,14 +44,15 @@ class Entity:
         return self._data.get(key)
 
 
-class Listing(list[_One]):
+class Listing(list[_One], ABC):
     """Several of a kind, shown as a table in notebooks."""
 
     _columns: ClassVar[tuple[str, ...]]
     _nothing: ClassVar[str]  # what is shown where there are none
 
+    @abstractmethod
     def _row(self, one: _One) -> Sequence[object]:
-        raise NotImplementedError
+        """What its columns say of one."""
 
     def _repr_html_(self) -> str:
         return display.rows_table(self._columns, [self._row(one) for one in self], self._nothing)

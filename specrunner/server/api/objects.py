@@ -21,6 +21,7 @@ from specrunner.server.api.table import JSON, PREFIX, Call, Operation, Query, Se
 from specrunner.server.bodies import spooled_body
 from specrunner.targets.wire.codec import encode
 from specrunner.targets.wire.mirror import LIVE, RECORDED, STEP
+from specrunner.targets.wire.orders import received_order, received_resource
 from specrunner.targets.wire.records import (
     Done,
     Fingerprint,
@@ -34,8 +35,6 @@ from specrunner.targets.wire.records import (
     SentOrder,
     SentRestore,
     SentSecret,
-    received_order,
-    received_resource,
 )
 
 BYTES: Final = "application/octet-stream"

@@ -28,6 +28,7 @@ from specrunner.targets.server.http import Connection, Query, Sent
 from specrunner.targets.serving import LogRows, PipelineView, Span
 from specrunner.targets.wire import records as wire
 from specrunner.targets.wire.mirror import LIVE, RECORDED, RUN, STEP
+from specrunner.targets.wire.orders import sent_order, sent_resource
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -69,7 +70,7 @@ class ServerTarget:
     def put(self, order: PutOrder, note: Note = silent) -> None:
         """Make one object as declared."""
         self._upload(order.resource, note)
-        self._work("PUT", "/objects", wire.sent_order(order), note)
+        self._work("PUT", "/objects", sent_order(order), note)
 
     def delete(self, step: Step, note: Note = silent) -> None:
         """Remove one object."""
@@ -78,7 +79,7 @@ class ServerTarget:
     def restore(self, recorded: Recorded, order: PutOrder, note: Note = silent) -> None:
         """Make one object as it was recorded."""
         self._upload(order.resource, note)
-        self._work("POST", "/objects/restore", wire.SentRestore(RECORDED.told(recorded), wire.sent_order(order)), note)
+        self._work("POST", "/objects/restore", wire.SentRestore(RECORDED.told(recorded), sent_order(order)), note)
 
     def remembers(self, owner: Owner) -> bool:
         """Whether all that was applied for this owner is there."""
@@ -243,7 +244,7 @@ class ServerTarget:
         return RUN.meant(self._http.ask(sent, wire.ToldRun))
 
     def _check(self, resources: Iterable[Resource], *, files: bool) -> list[Diagnostic]:
-        sent = wire.SentCheck([wire.sent_resource(one) for one in resources], files)
+        sent = wire.SentCheck([sent_resource(one) for one in resources], files)
         return self._http.ask(Sent("POST", "/check", sent), wire.Problems).problems
 
     def _work(self, method: str, path: str, body: object, note: Note) -> None:
