@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -229,6 +230,22 @@ def test_a_run_whose_folder_is_just_made_anew_is_not_lost(engine: Engine, monkey
         patched.setattr("specrunner.engine.tasks.runs.FileLock", Awaited)
         assert engine.runs.recovered(run).status is RunState.RUNNING
     assert engine.runs.carry_out(run.id).status is RunState.SUCCESS
+
+
+def test_a_run_whose_folder_is_gone_is_lost_where_no_lock_can_be_had_too(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = engine.history.started(engine.runs.submit(add_task(engine, "print('here')")))
+    engine.runs.folder(run).parent.mkdir(exist_ok=True)
+
+    class Full(FileLock):
+        """On a full disk."""
+
+        def __enter__(self) -> Self:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("specrunner.engine.tasks.runs.FileLock", Full)
+    assert engine.runs.recovered(run).status is RunState.LOST
 
 
 # Attempts

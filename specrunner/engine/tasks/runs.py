@@ -261,8 +261,9 @@ class Runs:
         """Whether it is not there, and nobody is just about to make it anew."""
         if not folder.parent.exists():
             return True
-        with _changing(folder):
+        with suppress(OSError), _changing(folder):  # on a full disk there is no lock, and nothing is made anew
             return not folder.exists()
+        return not folder.exists()
 
     def _order(self, task: Task, run: Run) -> RunOrder:
         version = self.with_.orchestrations.get(run.orchestration_id)

@@ -27,9 +27,8 @@ def as_clients_count(table: pa.Table) -> pa.Table:
     if position < 0 or not pa.types.is_integer(table.schema.field(position).type):
         return table
     if not any(chunk.to_numpy(zero_copy_only=False).any() for chunk in table.column(position).iterchunks()):
-        return table.set_column(
-            position, _FAILED, (_few_without if table.num_rows <= _FEW else _without)(table.num_rows)
-        )
+        without = _few_without if table.num_rows <= _FEW else _without
+        return table.set_column(position, _FAILED, without(table.num_rows))
     counts = table.column(position).to_pylist()
     names = _names(table, counts)
     offsets = pa.array([0, *accumulate(len(row) for row in names)], pa.int32())
