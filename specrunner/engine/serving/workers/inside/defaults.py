@@ -6,6 +6,7 @@ Each is made of the model alone, says what it takes where the model tells, and i
 from __future__ import annotations
 
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ import pandas as pd
 from .shapes import Unusable
 
 
-class Default:
+class Default(ABC):
     """A model with its way of answering. `inputs` are the columns that it was trained on, where it tells them."""
 
     column = "output"
@@ -36,9 +37,9 @@ class Default:
         """The answer to a frame."""
         return {self.column: self.values(frame)}
 
+    @abstractmethod
     def values(self, frame: pd.DataFrame) -> Any:
         """A value for each row."""
-        raise NotImplementedError
 
     def _chosen(self, frame: pd.DataFrame) -> pd.DataFrame:
         missing = [name for name in self.inputs if name not in frame.columns]
